@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+/// @notice Stake of trainers in ETH, locked per award. Only the verifier pinned at award can have a lock slashed.
+interface ITrainerRegistry {
+    event StakeDeposited(address indexed trainer, uint256 amountWei);
+    event StakeLocked(address indexed trainer, uint256 indexed offerId, uint256 amountWei, address verifier);
+    event StakeReleased(address indexed trainer, uint256 indexed offerId, uint256 amountWei);
+    event StakeSlashed(address indexed trainer, uint256 indexed offerId, uint256 amountWei, address finder, uint256 finderWei, uint256 burntWei);
+    event UnbondingStarted(address indexed trainer, uint256 amountWei, uint64 withdrawableAt);
+    event StakeWithdrawn(address indexed trainer, uint256 amountWei);
+
+    function deposit() external payable;
+    function depositFor(address trainer) external payable;
+    function unbond(uint256 amountWei) external;
+    function withdraw() external returns (uint256 amountWei);
+    function stakeOf(address trainer) external view returns (uint256 freeWei, uint256 lockedWei, uint256 unbondingWei, uint64 withdrawableAt);
+    // market only
+    function lock(address trainer, uint256 offerId, uint256 amountWei, address verifier) external;
+    function release(uint256 offerId) external;
+    function slash(uint256 offerId) external returns (uint256 amountWei, uint256 toPayersWei);
+}
