@@ -22,6 +22,7 @@ interface ISampledQuorum is IVerifier {
     event VoteRevealed(uint256 indexed offerId, uint32 round, address indexed validator, Vote vote, bytes32 evidence);
     event RoundTallied(uint256 indexed offerId, uint32 round, uint8 verdict, uint64 challengeEndsAt);
     event SampledChallenge(uint256 indexed offerId, uint32 round, address indexed challenger, uint32 segment, uint256 bondWei);
+    event ValidatorSilent(uint256 indexed offerId, uint32 round, address indexed validator, uint256 penaltyWei);
     event ValidatorPaid(uint256 indexed offerId, address indexed validator, address token, uint256 amountWei);
 
     function join() external payable;
@@ -37,8 +38,6 @@ interface ISampledQuorum is IVerifier {
     /// @notice In the challenge window, bonded: a fresh quorum re-executes the named segment too.
     function challenge(uint256 offerId, uint32 segment) external payable;
     function challengeBondWei() external view returns (uint256);
-    function withdraw(address token) external returns (uint256 amountWei);
-    function credit(address account, address token) external view returns (uint256);
     function roundOf(uint256 offerId) external view returns (uint32 round, uint64 drawBlock, uint64 commitDeadline, uint64 revealDeadline, uint64 challengeEndsAt);
     function drawn(uint256 offerId) external view returns (address[] memory validators, uint32[] memory segments);
     function validatorStake(address validator) external view returns (uint256);

@@ -54,10 +54,9 @@ interface ITrainingMarket {
     event AwardForfeited(uint256 indexed offerId, address indexed trainer, uint256 bondWei);
     event TrainingStarted(uint256 indexed offerId, address indexed trainer, uint64 commitDeadline);
     event JobCommitted(uint256 indexed offerId, address indexed trainer, bytes32 logReference, bytes32 modelReference, bytes32 commitment);
-    event OfferSettled(uint256 indexed offerId, OfferState outcome, uint256 paidWei, uint256 refundableWei, uint256 slashedWei);
-    event Credited(address indexed account, address indexed token, uint256 amountWei);
-    event RefundClaimed(uint256 indexed offerId, address indexed payer, uint256 amountWei);
-    event Withdrawn(address indexed account, address indexed token, uint256 amountWei);
+    event OfferSettled(uint256 indexed offerId, OfferState outcome, uint256 paidWei, uint256 refundableWei, uint256 refundableEtherWei, uint256 slashedWei);
+    event RefundClaimed(uint256 indexed offerId, address indexed payer, uint256 amountWei, uint256 etherWei);
+    event VerifierAdmitted(address indexed verifier, bool admitted);
 
     /// @param payers who may pay, at most 64; @param units each payer's share of the reward and fee, in parts of their sum
     function open(JobHeader calldata header, OfferTerms calldata terms, address[] calldata payers, uint32[] calldata units) external returns (uint256 offerId);
@@ -77,18 +76,19 @@ interface ITrainingMarket {
     function expireTraining(uint256 offerId) external;
     /// @notice Settles a committed offer as its verifier says: pay, slash or refund. Anyone may call.
     function finalize(uint256 offerId) external;
+    /// @notice Backstop: a verifier that never decides means a refund.
+    function expireVerdict(uint256 offerId) external;
     /// @notice Credits the caller's pro-rata part of what is refundable of a settled offer.
-    function claimRefund(uint256 offerId) external returns (uint256 amountWei);
-    /// @notice Pays out everything credited to the caller in `token`.
-    function withdraw(address token) external returns (uint256 amountWei);
+    function claimRefund(uint256 offerId) external returns (uint256 amountWei, uint256 etherWei);
 
     function bidBondWei(uint256 offerId) external view returns (uint256);
     function shareWei(uint256 offerId, address payer) external view returns (uint256);
     function refundableWei(uint256 offerId, address payer) external view returns (uint256);
-    function credit(address account, address token) external view returns (uint256);
     function offerState(uint256 offerId) external view returns (OfferState);
     function winner(uint256 offerId) external view returns (address trainer, uint256 priceWei);
     function bids(uint256 offerId) external view returns (address[3] memory trainers, uint256[3] memory pricesWei);
+    function deadlineOf(uint256 offerId) external view returns (uint64);
+    function requesterOf(uint256 offerId) external view returns (address);
     function registry() external view returns (address);
     function offerCount() external view returns (uint256);
 }

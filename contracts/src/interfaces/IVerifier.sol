@@ -17,4 +17,6 @@ interface IVerifier {
     function verdict(uint256 offerId) external view returns (Verdict);
     /// @notice Who proved an Invalid verdict and takes the finder's part; zero when the drawn quorum found it (then that part goes to the payers).
     function finder(uint256 offerId) external view returns (address);
+    /// @notice The market takes back what was not spent of the fee when it settles the offer.
+    function settle(uint256 offerId) external returns (uint256 unspentFeeWei);
 }
