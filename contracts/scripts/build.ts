@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 interface SolcOutput {
-  errors?: { severity: string; formattedMessage: string }[];
+  errors?: { severity: string; formattedMessage: string; sourceLocation?: { file: string } }[];
   contracts: Record<string, Record<string, { abi: unknown[]; evm: { bytecode: { object: string }; deployedBytecode: { object: string } } }>>;
 }
 interface Solc {
@@ -48,7 +48,7 @@ function importFromPackages(path: string): { contents: string } | { error: strin
 }
 
 const output = JSON.parse(solc.compile(JSON.stringify(input), { import: importFromPackages })) as SolcOutput;
-const problems = (output.errors ?? []).filter((error) => error.severity !== 'info');
+const problems = (output.errors ?? []).filter((error) => error.severity === 'error' || (error.severity === 'warning' && error.sourceLocation?.file.startsWith('@') !== true));
 if (problems.length > 0) {
   for (const problem of problems) console.error(problem.formattedMessage);
   process.exit(1);

@@ -79,6 +79,8 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
     uint256 public immutable tokenOfferBondWei;
     uint256 public offerCount;
     mapping(address verifier => bool) public isVerifier;
+    /// @dev Running offers keep a verifier that is not admitted any more; it must still be able to return its fee.
+    mapping(address verifier => bool) internal wasVerifier;
     mapping(uint256 offerId => Offer) internal offers;
     mapping(uint256 offerId => BidBook.Book) internal books;
     mapping(uint256 offerId => mapping(address payer => Share)) internal shares;
@@ -90,12 +92,13 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
 
     /// @dev ETH comes only with a slashed stake or an unspent fee, while settling.
     receive() external payable {
-        if (msg.sender != address(trainers) && !isVerifier[msg.sender]) revert UnexpectedEther(msg.sender);
+        if (msg.sender != address(trainers) && !wasVerifier[msg.sender]) revert UnexpectedEther(msg.sender);
     }
 
     /// @notice Admits a verifier for new offers. An offer keeps the verifier that it opened with.
     function admitVerifier(address verifier, bool admitted) external onlyOwner {
         isVerifier[verifier] = admitted;
+        if (admitted) wasVerifier[verifier] = true;
         emit VerifierAdmitted(verifier, admitted);
     }
 
