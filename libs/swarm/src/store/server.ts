@@ -1,0 +1,90 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { ChunkFiles } from './chunk-files.ts';
+import { HttpError } from './http-error.ts';
+import { handle } from './routes.ts';
+import { Stamps } from './stamps.ts';
+
+/** What the store writes about itself; pino fits. */
+export interface StoreLogger {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+}
+
+/** Settings of the embedded store. */
+export interface SwarmStoreOptions {
+  /** Folder for chunks and batches; created if missing. */
+  dir: string;
+  /** 0, the default, takes a free port. */
+  port?: number;
+  /** 127.0.0.1 unless given: like Bee's, this API is not meant for strangers. */
+  host?: string;
+  logger?: StoreLogger;
+  /** Largest body of one upload; 64 GiB unless given. */
+  maxUploadBytes?: number;
+}
+
+/** A running store. */
+export interface SwarmStore {
+  url: string;
+  port: number;
+  close(): Promise<void>;
+}
+
+const IDLE_TIMEOUT_MS = 60_000;
+const HEADERS_TIMEOUT_MS = 20_000;
+
+/** Starts a store on disk that answers as Bee does, with the same references. */
+export async function startSwarmStore(options: SwarmStoreOptions): Promise<SwarmStore> {
+  const { dir, port = 0, host = '127.0.0.1', logger, maxUploadBytes = 64 * 2 ** 30 } = options;
+  const context = { files: new ChunkFiles(dir), stamps: new Stamps(join(dir, 'stamps.json')), maxUploadBytes };
+  const server = createServer((request, response) => {
+    handle(context, request, response).catch((error: unknown) => {
+      refuse(request, response, error, logger);
+    });
+  });
+  // A long upload is fine as long as bytes keep coming.
+  server.requestTimeout = 0;
+  server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.setTimeout(IDLE_TIMEOUT_MS);
+  server.listen(port, host);
+  await once(server, 'listening');
+  const address = server.address() as AddressInfo;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${String(address.port)}`;
+  logger?.info({ url, dir }, 'Swarm store is listening');
+  return { url, port: address.port, close: () => closeServer(server) };
+}
+
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+  logger: StoreLogger | undefined,
+): void {
+  const status = error instanceof HttpError ? error.status : 500;
+  if (status >= 500) logger?.warn({ error, method: request.method, url: request.url?.slice(0, 200) }, 'request failed');
+  if (response.headersSent || response.destroyed) {
+    // Too late for a status: a broken connection tells the client that the body is not whole.
+    response.destroy();
+    return;
+  }
+  const message = error instanceof HttpError ? error.message : 'internal server error';
+  const body = Buffer.from(JSON.stringify({ code: status, message }));
+  // The rest of a refused upload is not read.
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': body.length,
+    connection: 'close',
+  });
+  response.end(body);
+}
+
+async function closeServer(server: Server): Promise<void> {
+  if (!server.listening) return;
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}
