@@ -10,7 +10,10 @@ import { join } from 'node:path';
 
 interface SolcOutput {
   errors?: { severity: string; formattedMessage: string; sourceLocation?: { file: string } }[];
-  contracts: Record<string, Record<string, { abi: unknown[]; evm: { bytecode: { object: string }; deployedBytecode: { object: string } } }>>;
+  contracts: Record<
+    string,
+    Record<string, { abi: unknown[]; evm: { bytecode: { object: string }; deployedBytecode: { object: string } } }>
+  >;
 }
 interface Solc {
   compile(input: string, callbacks: { import: (path: string) => { contents: string } | { error: string } }): string;
@@ -48,7 +51,10 @@ function importFromPackages(path: string): { contents: string } | { error: strin
 }
 
 const output = JSON.parse(solc.compile(JSON.stringify(input), { import: importFromPackages })) as SolcOutput;
-const problems = (output.errors ?? []).filter((error) => error.severity === 'error' || (error.severity === 'warning' && error.sourceLocation?.file.startsWith('@') !== true));
+const problems = (output.errors ?? []).filter(
+  (error) =>
+    error.severity === 'error' || (error.severity === 'warning' && error.sourceLocation?.file.startsWith('@') !== true),
+);
 if (problems.length > 0) {
   for (const problem of problems) console.error(problem.formattedMessage);
   process.exit(1);
@@ -71,7 +77,10 @@ for (const [file, contracts] of Object.entries(output.contracts)) {
       console.error(`${name} has ${String(size)} bytes; the EVM allows ${String(sizeLimitBytes)}.`);
       process.exitCode = 1;
     }
-    writeFileSync(join(buildFolder, `${name}.json`), JSON.stringify({ abi, bytecode: `0x${bytecode}`, deployedBytecode: `0x${evm.deployedBytecode.object}` }));
+    writeFileSync(
+      join(buildFolder, `${name}.json`),
+      JSON.stringify({ abi, bytecode: `0x${bytecode}`, deployedBytecode: `0x${evm.deployedBytecode.object}` }),
+    );
     const constant = name.charAt(0).toLowerCase() + name.slice(1);
     abis.push(`export const ${constant}Abi = ${JSON.stringify(abi)} as const;`);
     bytecodes.push(`export const ${constant}Bytecode = '0x${bytecode}';`);

@@ -1,0 +1,135 @@
+import type {
+  Abi,
+  AbiParametersToPrimitiveTypes,
+  ExtractAbiEvent,
+  ExtractAbiEventNames,
+  ExtractAbiFunction,
+  ExtractAbiFunctionNames,
+} from 'abitype';
+import { Interface, type InterfaceAbi, isError, type Provider, type Result } from 'ethers';
+import { CallRevertedError, ChainUnavailableError } from './errors.ts';
+
+type Hex = `0x${string}`;
+type Arguments<TAbi extends Abi, TName extends ExtractAbiFunctionNames<TAbi>> = AbiParametersToPrimitiveTypes<
+  ExtractAbiFunction<TAbi, TName>['inputs'],
+  'inputs'
+>;
+type Outputs<TAbi extends Abi, TName extends ExtractAbiFunctionNames<TAbi>> = AbiParametersToPrimitiveTypes<
+  ExtractAbiFunction<TAbi, TName>['outputs'],
+  'outputs'
+>;
+/** One output is itself, several are a tuple. */
+type Returned<TValues> = TValues extends readonly [infer TOnly] ? TOnly : TValues;
+
+/** Named arguments of an event. */
+export type EventArguments<TAbi extends Abi, TName extends ExtractAbiEventNames<TAbi>> = {
+  [
+    Parameter in ExtractAbiEvent<TAbi, TName>['inputs'][number] as Parameter['name'] & string
+  ]: AbiParametersToPrimitiveTypes<readonly [Parameter], 'outputs'>[0];
+};
+
+/** An event of the ABI, told apart by its name. */
+export type DecodedEvent<TAbi extends Abi> = {
+  [TName in ExtractAbiEventNames<TAbi>]: { eventName: TName; args: EventArguments<TAbi, TName> };
+}[ExtractAbiEventNames<TAbi>];
+
+const interfaces = new WeakMap<Abi, Interface>();
+
+/** Parses an ABI once. */
+export function interfaceOf(abi: Abi): Interface {
+  let found = interfaces.get(abi);
+  if (found === undefined) {
+    found = new Interface(abi as unknown as InterfaceAbi);
+    interfaces.set(abi, found);
+  }
+  return found;
+}
+
+/** Calldata of a function; names and argument types come from the ABI. */
+export function encodeCall<const TAbi extends Abi, TName extends ExtractAbiFunctionNames<TAbi>>(call: {
+  abi: TAbi;
+  functionName: TName;
+  args: Arguments<TAbi, TName>;
+}): { data: Hex } {
+  return { data: interfaceOf(call.abi).encodeFunctionData(call.functionName, call.args as readonly unknown[]) as Hex };
+}
+
+/**
+ * Reads a view function.
+ * @throws CallRevertedError with the decoded custom error; ChainUnavailableError when the node does not answer
+ */
+export async function readContract<
+  const TAbi extends Abi,
+  TName extends ExtractAbiFunctionNames<TAbi, 'view' | 'pure'>,
+>(
+  provider: Provider,
+  call: { abi: TAbi; address: string; functionName: TName; args: Arguments<TAbi, TName>; blockTag?: number | 'latest' },
+): Promise<Returned<Outputs<TAbi, TName>>> {
+  const parsed = interfaceOf(call.abi);
+  let data: string;
+  try {
+    data = await provider.call({ to: call.address, data: encodeCall(call).data, blockTag: call.blockTag ?? 'latest' });
+  } catch (error) {
+    throw asChainError(error, call.functionName, call.abi);
+  }
+  if (data === '0x') throw new CallRevertedError(`${call.address} holds no contract with ${call.functionName}`, null);
+  // The outputs themselves stay positional, as abitype types them; structs inside become objects.
+  const values = Array.from(parsed.decodeFunctionResult(call.functionName, data), plain);
+  return (values.length === 1 ? values[0] : values) as Returned<Outputs<TAbi, TName>>;
+}
+
+/** Decodes a log, or returns null for one that is not of this ABI. Hostile data gives null, never an exception. */
+export function decodeEvent<const TAbi extends Abi>(
+  abi: TAbi,
+  log: { topics: readonly string[]; data: string },
+): DecodedEvent<TAbi> | null {
+  try {
+    const parsed = interfaceOf(abi).parseLog(log);
+    if (parsed === null) return null;
+    const args = Object.fromEntries(
+      parsed.fragment.inputs.map((input, index) => [input.name, plain(parsed.args[index])]),
+    );
+    return { eventName: parsed.name, args } as unknown as DecodedEvent<TAbi>;
+  } catch (error) {
+    // ethers throws on data that does not fit the ABI: such a log is none of ours.
+    if (isError(error, 'BUFFER_OVERRUN') || isError(error, 'INVALID_ARGUMENT') || isError(error, 'BAD_DATA'))
+      return null;
+    throw error;
+  }
+}
+
+/** ethers' results are arrays with names; callers get plain objects for structs and arrays for the rest. */
+function plain(value: unknown): unknown {
+  if (!Array.isArray(value)) return value;
+  const result = value as Result;
+  const names = structNames(result);
+  if (names !== null) return Object.fromEntries(names.map((name, index) => [name, plain(result[index])]));
+  return Array.from(result, plain);
+}
+
+/** Names of a struct's members, or null for an array, whose items have none. */
+function structNames(result: Result): string[] | null {
+  try {
+    const names = Object.keys(result.toObject());
+    return names.length > 0 && names.length === result.length ? names : null;
+  } catch (error) {
+    if (isError(error, 'UNSUPPORTED_OPERATION')) return null;
+    throw error;
+  }
+}
+
+/** Turns what ethers throws into this library's errors, with custom errors decoded by the ABI. */
+export function asChainError(error: unknown, operation: string, abi?: Abi): CallRevertedError | ChainUnavailableError {
+  if (isError(error, 'CALL_EXCEPTION')) {
+    const data = error.data;
+    if (abi !== undefined && typeof data === 'string' && data.length >= 10) {
+      const parsed = interfaceOf(abi).parseError(data);
+      if (parsed !== null)
+        return new CallRevertedError(`${parsed.name}(${parsed.args.map(String).join(', ')})`, parsed.name, {
+          cause: error,
+        });
+    }
+    return new CallRevertedError(error.reason ?? error.shortMessage, null, { cause: error });
+  }
+  return new ChainUnavailableError(operation, error);
+}

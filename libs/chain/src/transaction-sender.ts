@@ -1,0 +1,322 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type FeeData, isError, keccak256, type Provider, type TransactionReceipt, type Wallet } from 'ethers';
+import type { Abi } from 'abitype';
+import { asChainError } from './contract-call.ts';
+import {
+  CallRevertedError,
+  ChainError,
+  ChainUnavailableError,
+  IntentConflictError,
+  TransactionRevertedError,
+  UnknownIntentError,
+} from './errors.ts';
+import {
+  type Intent,
+  type IntentRecord,
+  type IntentStore,
+  type LeaseGuard,
+  openStatuses,
+  sameIntent,
+  type SignedAttempt,
+} from './intent.ts';
+
+type Hex = `0x${string}`;
+
+/** What this library tells of its work; pino fits. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface TransactionSenderOptions {
+  provider: Provider;
+  /** Holds the key; nothing else sends from its address. */
+  wallet: Wallet;
+  store: IntentStore;
+  logger: Logger;
+  /** Milliseconds since the epoch. */
+  now?: () => number;
+  lease?: LeaseGuard;
+  /** Decodes custom errors of the contracts that are called. */
+  errorAbi?: Abi;
+  /** Blocks on top of a transaction's own before it is final; 0 on a chain that never forks. */
+  confirmations?: number;
+  pollMs?: number;
+  /** A transaction that waits this long is replaced by one with a higher fee. */
+  bumpAfterMs?: number;
+  /** Most that a unit of gas may cost; a bump never exceeds it. */
+  maxFeePerGasCapWei?: bigint;
+}
+
+const bumpPercent = 13n; // nodes ask for at least 10 %, some for 12.5 %
+
+/**
+ * Sends each intent exactly once. The intent is stored, then a nonce and the signed transaction are stored, and only
+ * then is anything broadcast; so after a crash at any point the same bytes are broadcast again, never other ones.
+ */
+export class TransactionSender {
+  readonly address: Hex;
+  private readonly provider: Provider;
+  private readonly wallet: Wallet;
+  private readonly store: IntentStore;
+  private readonly logger: Logger;
+  private readonly now: () => number;
+  private readonly confirmations: number;
+  private readonly pollMs: number;
+  private readonly bumpAfterMs: number;
+  private readonly cap: bigint;
+  private signing: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly options: TransactionSenderOptions) {
+    this.provider = options.provider;
+    this.wallet = options.wallet;
+    this.store = options.store;
+    this.logger = options.logger;
+    this.address = options.wallet.address as Hex;
+    this.now = options.now ?? Date.now;
+    this.confirmations = options.confirmations ?? 2;
+    this.pollMs = options.pollMs ?? 1_000;
+    this.bumpAfterMs = options.bumpAfterMs ?? 60_000;
+    this.cap = options.maxFeePerGasCapWei ?? 500n * 10n ** 9n;
+  }
+
+  /**
+   * Stores the intent, signs and broadcasts it. Calling again with the same id returns the record that is there.
+   * @throws IntentConflictError; CallRevertedError when the contract would refuse it (no nonce is used);
+   *   ChainUnavailableError (the intent is stored: `resume` or a second call goes on)
+   */
+  async send(intent: Intent): Promise<IntentRecord> {
+    const record = await this.store.insertIfAbsent({
+      ...intent,
+      sender: this.address,
+      status: 'stored',
+      nonce: null,
+      attempts: [],
+      minedHash: null,
+      minedBlock: null,
+      gasUsed: null,
+      failure: null,
+    });
+    if (!sameIntent(record, intent) || record.sender !== this.address) throw new IntentConflictError(intent.intentId);
+    if (record.status === 'refused') throw new CallRevertedError(record.failure ?? 'refused before', null);
+    return record.status === 'stored' ? this.signAndBroadcast(record.intentId) : record;
+  }
+
+  /**
+   * Waits until the intent is final; replaces it when it waits too long, sends it again when a reorganisation drops it.
+   * @throws TransactionRevertedError, UnknownIntentError, CallRevertedError; the signal's reason
+   */
+  async wait(intentId: string, signal?: AbortSignal): Promise<IntentRecord> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const record = await this.step(intentId);
+      if (record.status === 'confirmed') return record;
+      if (record.status === 'reverted')
+        throw new TransactionRevertedError(intentId, record.minedHash ?? '', record.failure ?? 'no reason given');
+      if (record.status === 'refused') throw new CallRevertedError(record.failure ?? 'refused', null);
+      await delay(this.pollMs, undefined, { signal });
+    }
+  }
+
+  /** Takes every open intent one step on: after a start, and regularly. Returns how many are still open. */
+  async resume(): Promise<number> {
+    const open = await this.store.list(this.address, openStatuses);
+    for (const { intentId } of open) {
+      try {
+        await this.step(intentId);
+      } catch (error) {
+        // A refused call is recorded with its reason; the others must go on.
+        if (!(error instanceof CallRevertedError)) throw error;
+        this.logger.warn({ intentId, reason: error.reason }, 'intent refused by the contract');
+      }
+    }
+    return (await this.store.list(this.address, openStatuses)).length;
+  }
+
+  /** Looks at the chain once and does what is due. */
+  private async step(intentId: string): Promise<IntentRecord> {
+    const record = await this.store.get(intentId);
+    if (record === null) throw new UnknownIntentError(intentId);
+    if (!openStatuses.includes(record.status)) return record;
+    if (record.status === 'stored') return this.signAndBroadcast(intentId);
+    const receipt = await this.findReceipt(record);
+    if (receipt === null) return this.nurse(record);
+    const head = await this.ask('eth_blockNumber', () => this.provider.getBlockNumber());
+    const final = head - receipt.blockNumber >= this.confirmations;
+    return this.store.update(intentId, {
+      status: !final ? 'mined' : receipt.status === 1 ? 'confirmed' : 'reverted',
+      minedHash: receipt.hash as Hex,
+      minedBlock: receipt.blockNumber,
+      gasUsed: receipt.gasUsed,
+      failure: receipt.status === 1 ? null : await this.revertReason(record, receipt),
+    });
+  }
+
+  /** Signatures are made one after the other, so that nonces have neither gaps nor twins. */
+  private signAndBroadcast(intentId: string): Promise<IntentRecord> {
+    const signed = this.signing.then(
+      () => this.sign(intentId),
+      () => this.sign(intentId),
+    );
+    this.signing = signed.catch(() => undefined); // its caller gets the error
+    return signed.then(async (record) => {
+      await this.broadcast(record);
+      return record;
+    });
+  }
+
+  private async sign(intentId: string): Promise<IntentRecord> {
+    const record = await this.store.get(intentId);
+    if (record === null) throw new UnknownIntentError(intentId);
+    if (record.status !== 'stored') return record;
+    let gasLimit: bigint;
+    try {
+      gasLimit =
+        record.gasLimit ??
+        ((await this.provider.estimateGas({
+          from: this.address,
+          to: record.to,
+          data: record.data,
+          value: record.valueWei,
+        })) *
+          5n) /
+          4n;
+    } catch (error) {
+      const reason = asChainError(error, 'eth_estimateGas', this.options.errorAbi);
+      if (reason instanceof CallRevertedError)
+        await this.store.update(intentId, { status: 'refused', failure: reason.reason });
+      throw reason;
+    }
+    await this.options.lease?.assertHeld();
+    const nonce = await this.nextNonce();
+    const fees = await this.ask('fee data', () => this.provider.getFeeData());
+    const attempt = await this.signAttempt(record, nonce, gasLimit, startingFees(fees));
+    return this.store.update(intentId, { status: 'signed', nonce, gasLimit, attempts: [attempt] });
+  }
+
+  /** The chain knows of what was mined, the store of what was signed: the next nonce is after both. */
+  private async nextNonce(): Promise<number> {
+    const mined = await this.ask('eth_getTransactionCount', () =>
+      this.provider.getTransactionCount(this.address, 'latest'),
+    );
+    const open = await this.store.list(this.address, ['signed', 'mined']);
+    return open.reduce((next, { nonce }) => Math.max(next, (nonce ?? -1) + 1), mined);
+  }
+
+  private async signAttempt(intent: Intent, nonce: number, gasLimit: bigint, fees: Fees): Promise<SignedAttempt> {
+    const { chainId } = await this.ask('eth_chainId', () => this.provider.getNetwork());
+    const maxFeePerGasWei = fees.maxFeePerGasWei > this.cap ? this.cap : fees.maxFeePerGasWei;
+    const maxPriorityFeePerGasWei =
+      fees.maxPriorityFeePerGasWei > maxFeePerGasWei ? maxFeePerGasWei : fees.maxPriorityFeePerGasWei;
+    const raw = (await this.wallet.signTransaction({
+      type: 2,
+      chainId,
+      nonce,
+      gasLimit,
+      to: intent.to,
+      data: intent.data,
+      value: intent.valueWei,
+      maxFeePerGas: maxFeePerGasWei,
+      maxPriorityFeePerGas: maxPriorityFeePerGasWei,
+    })) as Hex;
+    return {
+      hash: keccak256(raw) as Hex,
+      rawTransaction: raw,
+      maxFeePerGasWei,
+      maxPriorityFeePerGasWei,
+      signedAt: this.now(),
+    };
+  }
+
+  private async broadcast(record: IntentRecord): Promise<void> {
+    const attempt = record.attempts.at(-1);
+    if (attempt === undefined) return;
+    try {
+      await this.provider.broadcastTransaction(attempt.rawTransaction);
+    } catch (error) {
+      // Known already, mined already, or replaced already: the receipt will tell.
+      if (
+        isError(error, 'NONCE_EXPIRED') ||
+        isError(error, 'REPLACEMENT_UNDERPRICED') ||
+        /already (known|imported)/i.test(String(error))
+      )
+        return;
+      throw asChainError(error, 'eth_sendRawTransaction', this.options.errorAbi);
+    }
+    this.logger.info({ intentId: record.intentId, hash: attempt.hash, nonce: record.nonce }, 'transaction sent');
+  }
+
+  /** Not mined: broadcast again, with a higher fee when it has waited long enough. */
+  private async nurse(record: IntentRecord): Promise<IntentRecord> {
+    const last = record.attempts.at(-1);
+    if (last === undefined || record.nonce === null) return record;
+    let current =
+      record.status === 'mined'
+        ? await this.store.update(record.intentId, {
+            status: 'signed',
+            minedHash: null,
+            minedBlock: null,
+            gasUsed: null,
+          })
+        : record;
+    const bumped = bump(last);
+    if (this.now() - last.signedAt >= this.bumpAfterMs && bumped.maxFeePerGasWei <= this.cap) {
+      await this.options.lease?.assertHeld();
+      const attempt = await this.signAttempt(record, record.nonce, record.gasLimit ?? 1_000_000n, bumped);
+      current = await this.store.update(record.intentId, { attempts: [...record.attempts, attempt] });
+      this.logger.info({ intentId: record.intentId, maxFeePerGasWei: String(attempt.maxFeePerGasWei) }, 'fee raised');
+    }
+    await this.broadcast(current);
+    return current;
+  }
+
+  /** Any of the attempts may be the one that was mined. */
+  private async findReceipt(record: IntentRecord): Promise<TransactionReceipt | null> {
+    for (const { hash } of record.attempts.toReversed()) {
+      const receipt = await this.ask('eth_getTransactionReceipt', () => this.provider.getTransactionReceipt(hash));
+      if (receipt !== null) return receipt;
+    }
+    return null;
+  }
+
+  private async revertReason(record: IntentRecord, receipt: TransactionReceipt): Promise<string> {
+    try {
+      await this.provider.call({
+        from: this.address,
+        to: record.to,
+        data: record.data,
+        value: record.valueWei,
+        blockTag: receipt.blockNumber - 1,
+      });
+      return 'the call succeeds now; it failed in its place in the block';
+    } catch (error) {
+      return asChainError(error, 'eth_call', this.options.errorAbi).message;
+    }
+  }
+
+  private async ask<T>(operation: string, question: () => Promise<T>): Promise<T> {
+    try {
+      return await question();
+    } catch (error) {
+      throw error instanceof ChainError ? error : new ChainUnavailableError(operation, error);
+    }
+  }
+}
+
+interface Fees {
+  maxFeePerGasWei: bigint;
+  maxPriorityFeePerGasWei: bigint;
+}
+
+function startingFees(data: FeeData): Fees {
+  return {
+    maxFeePerGasWei: data.maxFeePerGas ?? data.gasPrice ?? 10n ** 9n,
+    maxPriorityFeePerGasWei: data.maxPriorityFeePerGas ?? 0n,
+  };
+}
+
+function bump(fees: Fees): Fees {
+  const raise = (wei: bigint): bigint => (wei * (100n + bumpPercent)) / 100n + 1n;
+  return { maxFeePerGasWei: raise(fees.maxFeePerGasWei), maxPriorityFeePerGasWei: raise(fees.maxPriorityFeePerGasWei) };
+}
