@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromHex, type Reference, toHex } from '@cotrain/protocol';
 import { CHUNK_BYTES, chunkData, SPAN_BYTES } from '../chunk-address.ts';
@@ -43,7 +43,8 @@ export class ChunkFiles {
 
   /** Stores a chunk whose address the caller has verified. An equal one is left alone, a damaged one replaced. */
   write(reference: Reference, data: Uint8Array): void {
-    const present = this.read(reference);
+    // Asking first is cheaper than the exception of a failed read, and most chunks are new.
+    const present = existsSync(this.pathOf(reference)) ? this.read(reference) : undefined;
     if (present !== undefined && Buffer.compare(present, data) === 0) return;
     const folder = reference.slice(2, 5);
     if (!this.folders.has(folder)) {

@@ -132,10 +132,17 @@ async function sendFile(
   if (request.method !== 'HEAD') {
     for (const piece of batched(streamNode(files, node, range.start, range.end))) {
       if (response.destroyed) return;
-      if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+      if (!response.write(piece)) await drained(response);
     }
   }
   response.end();
+}
+
+/** Waits until more can be written or the client has gone, leaving no listener behind. */
+async function drained(response: ServerResponse): Promise<void> {
+  const stop = new AbortController();
+  await Promise.race([once(response, 'drain', stop), once(response, 'close', stop)].map((event) => event.catch(() => undefined)));
+  stop.abort();
 }
 
 /** Chunks joined to 64 KiB, so that a large file is not sent in 4 KiB system calls. */

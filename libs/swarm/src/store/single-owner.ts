@@ -1,6 +1,6 @@
 import { Signature } from '@ethersphere/bee-js';
-import { fromHex, type Hex, type Reference, toHex } from '@cotrain/protocol';
-import { CHUNK_BYTES, chunkAddressBytes, keccak, SPAN_BYTES, spanOf } from '../chunk-address.ts';
+import { fromHex, keccak256, type Hex, type Reference, toHex } from '@cotrain/protocol';
+import { CHUNK_BYTES, chunkAddressBytes, SPAN_BYTES, spanOf } from '../chunk-address.ts';
 import { type ChunkFiles, concatHex } from './chunk-files.ts';
 import { HttpError } from './http-error.ts';
 
@@ -9,7 +9,7 @@ const IDENTIFIER_BYTES = 32;
 
 /** Address of an owner's chunk. @param owner 20 bytes @param identifier 32 bytes */
 export function singleOwnerAddress(owner: Hex, identifier: Hex): Reference {
-  return toHex(keccak(concatHex(identifier, owner)));
+  return keccak256(concatHex(identifier, owner));
 }
 
 /** Checks the owner's signature over a chunk and stores both. */
@@ -60,7 +60,7 @@ function feedIdentifier(topic: Hex, index: number): Hex {
   const bytes = new Uint8Array(40);
   bytes.set(fromHex(topic));
   new DataView(bytes.buffer).setBigUint64(32, BigInt(index));
-  return toHex(keccak(bytes));
+  return keccak256(bytes);
 }
 
 /** The newest update of a sequential feed. Updates have no gaps, so doubling and halving find it. */
