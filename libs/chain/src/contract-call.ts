@@ -6,7 +6,7 @@ import type {
   ExtractAbiFunction,
   ExtractAbiFunctionNames,
 } from 'abitype';
-import { Interface, type InterfaceAbi, isError, type Provider, type Result } from 'ethers';
+import { Interface, type InterfaceAbi, isError, type ParamType, type Provider, type Result } from 'ethers';
 import { CallRevertedError, ChainUnavailableError } from './errors.ts';
 
 type Hex = `0x${string}`;
@@ -73,8 +73,9 @@ export async function readContract<
     throw asChainError(error, call.functionName, call.abi);
   }
   if (data === '0x') throw new CallRevertedError(`${call.address} holds no contract with ${call.functionName}`, null);
-  // The outputs themselves stay positional, as abitype types them; structs inside become objects.
-  const values = Array.from(parsed.decodeFunctionResult(call.functionName, data), plain);
+  const result = parsed.decodeFunctionResult(call.functionName, data);
+  const outputs = parsed.getFunction(call.functionName)?.outputs ?? [];
+  const values = outputs.map((output, index) => plain(result[index], output));
   return (values.length === 1 ? values[0] : values) as Returned<Outputs<TAbi, TName>>;
 }
 
@@ -87,7 +88,7 @@ export function decodeEvent<const TAbi extends Abi>(
     const parsed = interfaceOf(abi).parseLog(log);
     if (parsed === null) return null;
     const args = Object.fromEntries(
-      parsed.fragment.inputs.map((input, index) => [input.name, plain(parsed.args[index])]),
+      parsed.fragment.inputs.map((input, index) => [input.name, plain(parsed.args[index], input)]),
     );
     return { eventName: parsed.name, args } as unknown as DecodedEvent<TAbi>;
   } catch (error) {
@@ -98,24 +99,15 @@ export function decodeEvent<const TAbi extends Abi>(
   }
 }
 
-/** ethers' results are arrays with names; callers get plain objects for structs and arrays for the rest. */
-function plain(value: unknown): unknown {
-  if (!Array.isArray(value)) return value;
-  const result = value as Result;
-  const names = structNames(result);
-  if (names !== null) return Object.fromEntries(names.map((name, index) => [name, plain(result[index])]));
-  return Array.from(result, plain);
-}
-
-/** Names of a struct's members, or null for an array, whose items have none. */
-function structNames(result: Result): string[] | null {
-  try {
-    const names = Object.keys(result.toObject());
-    return names.length > 0 && names.length === result.length ? names : null;
-  } catch (error) {
-    if (isError(error, 'UNSUPPORTED_OPERATION')) return null;
-    throw error;
-  }
+/**
+ * ethers' values in the shape that abitype types them: structs are objects, integers of at most 48 bits are numbers,
+ * larger ones bigint.
+ */
+function plain(value: unknown, type: ParamType): unknown {
+  if (type.isArray()) return Array.from(value as Result, (item) => plain(item, type.arrayChildren));
+  if (type.isTuple()) return Object.fromEntries(type.components.map((member, index) => [member.name, plain((value as Result)[index], member)]));
+  const bits = /^u?int(\d+)$/.exec(type.type)?.[1];
+  return bits !== undefined && Number(bits) <= 48 ? Number(value) : value;
 }
 
 /** Turns what ethers throws into this library's errors, with custom errors decoded by the ABI. */
