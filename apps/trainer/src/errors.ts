@@ -1,0 +1,92 @@
+/** Base of the trainer's refusals. `retryable` says whether the same call can succeed later. */
+export class TrainerError extends Error {
+  readonly retryable: boolean;
+
+  constructor(message: string, options: ErrorOptions & { retryable?: boolean } = {}) {
+    super(message, options);
+    this.name = new.target.name;
+    this.retryable = options.retryable ?? false;
+  }
+}
+
+/** A Program that this trainer will not build: a class it does not know, or one whose result cannot be reproduced. */
+export class UnsupportedProgramError extends TrainerError {}
+
+/** A Program larger than a bound. */
+export class ProgramTooLargeError extends TrainerError {
+  readonly field: string;
+  readonly value: number;
+  readonly max: number;
+
+  constructor(field: string, value: number, max: number) {
+    super(`Program: ${field} is ${String(value)}; at most ${String(max)} is accepted. Make the model smaller.`);
+    this.field = field;
+    this.value = value;
+    this.max = max;
+  }
+}
+
+/** None of the backends that the job allows is installed here. */
+export class BackendUnavailableError extends TrainerError {}
+
+/** The backend lacks an operation that the Program needs. */
+export class KernelMissingError extends TrainerError {
+  readonly kernel: string;
+  readonly backend: string;
+
+  constructor(kernel: string, backend: string, options?: ErrorOptions) {
+    super(
+      `The ${backend} backend has no kernel ${kernel}, which this Program needs: list another backend, such as cpu, in the JobSpec's backends.`,
+      options,
+    );
+    this.kernel = kernel;
+    this.backend = backend;
+  }
+}
+
+/** The documents of a job contradict each other or the data. */
+export class InvalidJobError extends TrainerError {}
+
+/** The loss, a metric or the state is not finite any more; running again gives the same. */
+export class TrainingDivergedError extends TrainerError {
+  readonly step: number;
+  readonly quantity: string;
+  readonly value: number;
+
+  constructor(step: number, quantity: string, value: number) {
+    super(
+      `Training diverged: ${quantity} of step ${String(step)} is ${String(value)}. Lower optimizer.learningRate and open another offer.`,
+    );
+    this.step = step;
+    this.quantity = quantity;
+    this.value = value;
+  }
+}
+
+/** The work directory holds another job's files. */
+export class WorkdirInUseError extends TrainerError {}
+
+/** Training was asked to stop; a checkpoint lets the same call continue. */
+export class TrainingInterruptedError extends TrainerError {
+  readonly step: number;
+
+  constructor(step: number) {
+    super(`Training was interrupted after ${String(step)} steps; run it again with the same workdir to continue.`, {
+      retryable: true,
+    });
+    this.step = step;
+  }
+}
+
+/** What a job needs cannot be read from the store now. */
+export class JobInputUnavailableError extends TrainerError {
+  constructor(what: string, cause: unknown) {
+    super(
+      `${what} cannot be retrieved: ${cause instanceof Error ? cause.message : String(cause)} Check the store and try again.`,
+      {
+        retryable: true,
+        cause,
+      },
+    );
+  }
+}

@@ -1,0 +1,73 @@
+import { tf } from './tf.ts';
+
+const registered = new Set<string>();
+
+/**
+ * The WASM package has no gradient of a convolution's filter. Here it is one matrix product per filter position:
+ * the strided part of the padded input that this position sees, against the output's gradient.
+ */
+export function registerMissingKernels(backendName: string): void {
+  const kernelName = 'Conv2DBackpropFilter';
+  if (registered.has(backendName) || tf.getKernel(kernelName, backendName) !== undefined) return;
+  registered.add(backendName);
+  tf.registerKernel({
+    kernelName,
+    backendName,
+    kernelFunc: ({ inputs, attrs }) => {
+      const { x, dy } = inputs as unknown as { x: tf.Tensor4D; dy: tf.Tensor4D };
+      const { strides, pad, dataFormat, dimRoundingMode, filterShape } = attrs as unknown as ConvolutionAttributes;
+      if (dataFormat !== 'NHWC')
+        throw new Error(`Kernel '${kernelName}' for ${dataFormat} not registered for backend '${backendName}'`);
+      const info = tf.backend_util.computeConv2DInfo(
+        x.shape,
+        filterShape,
+        strides,
+        1,
+        pad,
+        dimRoundingMode,
+        false,
+        'channelsLast',
+      );
+      return filterGradient(x, dy, info);
+    },
+  });
+}
+
+interface ConvolutionAttributes {
+  strides: [number, number] | number;
+  pad: 'valid' | 'same' | number;
+  dataFormat: 'NHWC' | 'NCHW';
+  dimRoundingMode?: 'floor' | 'round' | 'ceil';
+  filterShape: [number, number, number, number];
+}
+
+function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, info: tf.backend_util.Conv2DInfo): tf.Tensor4D {
+  const { padInfo, filterHeight, filterWidth, strideHeight, strideWidth, outHeight, outWidth } = info;
+  const { batchSize, inChannels, outChannels, inHeight, inWidth } = info;
+  // 'same' padding leaves no strip unread; 'valid' may, so the end is extended only as far as the last position needs.
+  const needHeight = (outHeight - 1) * strideHeight + filterHeight;
+  const needWidth = (outWidth - 1) * strideWidth + filterWidth;
+  return tf.tidy(() => {
+    const padded = tf.pad(x, [
+      [0, 0],
+      [padInfo.top, Math.max(0, needHeight - inHeight - padInfo.top)],
+      [padInfo.left, Math.max(0, needWidth - inWidth - padInfo.left)],
+      [0, 0],
+    ]);
+    const outputs = tf.reshape(dy, [batchSize * outHeight * outWidth, outChannels]);
+    const products: tf.Tensor[] = [];
+    for (let row = 0; row < filterHeight; row++)
+      for (let column = 0; column < filterWidth; column++) {
+        const seen = tf.stridedSlice(
+          padded,
+          [0, row, column, 0],
+          [batchSize, row + (outHeight - 1) * strideHeight + 1, column + (outWidth - 1) * strideWidth + 1, inChannels],
+          [1, strideHeight, strideWidth, 1],
+        );
+        products.push(
+          tf.matMul(tf.reshape(seen, [batchSize * outHeight * outWidth, inChannels]), outputs as tf.Tensor2D, true),
+        );
+      }
+    return tf.reshape(tf.stack(products), [filterHeight, filterWidth, inChannels, outChannels]);
+  });
+}

@@ -1,0 +1,157 @@
+import type { Program } from '@cotrain/protocol';
+import { ProgramTooLargeError, TrainerError, UnsupportedProgramError } from './errors.ts';
+import { DeterministicDropout, type RandomContext } from './layers/dropout.ts';
+import { registerLayers } from './layers/register.ts';
+import { tf, tfLayers } from './tf.ts';
+import { checkTopology } from './topology.ts';
+
+/** Bounds on a Program from elsewhere. */
+export interface ProgramBounds {
+  /** Weights of the model. */
+  maxParameters: number;
+  /** Float32 values in the layers' outputs for one batch. */
+  maxActivations: number;
+}
+
+export const defaultBounds: ProgramBounds = { maxParameters: 2 ** 28, maxActivations: 2 ** 30 };
+
+/** How a weight begins; read from the topology, evaluated by initialWeight. */
+export interface InitializerSpec {
+  className: string;
+  config: Record<string, unknown>;
+}
+
+/** One weight of a model, in layout order: what the optimizer moves first, then running statistics. */
+export interface ModelWeight {
+  name: string;
+  shape: number[];
+  trainable: boolean;
+  initializer: InitializerSpec;
+  variable: tf.Variable;
+}
+
+/** A Program's model, built with weights of zero. */
+export interface BuiltModel {
+  model: tfLayers.LayersModel;
+  weights: ModelWeight[];
+  /** Gives the Dropout layers their random streams. */
+  useRandom(context: RandomContext): void;
+  dispose(): void;
+}
+
+type AddWeight = (
+  this: tfLayers.layers.Layer,
+  name: string,
+  shape: number[],
+  dtype: tf.DataType | undefined,
+  initializer: { getClassName(): string; getConfig(): unknown; apply(shape: number[], dtype?: tf.DataType): tf.Tensor },
+  ...rest: unknown[]
+) => tfLayers.LayerVariable;
+
+/**
+ * Builds a Program's model. Weights are counted before they are allocated, so that a hostile Program costs nothing.
+ * @param batchSize used to bound the activations
+ * @throws UnsupportedProgramError, ProgramTooLargeError
+ */
+export async function buildModel(
+  program: Program,
+  batchSize = 1,
+  bounds: ProgramBounds = defaultBounds,
+): Promise<BuiltModel> {
+  registerLayers();
+  const topology = checkTopology(program.topology);
+  const initializers = new Map<tfLayers.LayerVariable, InitializerSpec>();
+  const layerPrototype = tfLayers.layers.Layer.prototype as unknown as { addWeight: AddWeight };
+  const addWeight = layerPrototype.addWeight;
+  const zeros = tfLayers.initializers.zeros() as unknown as Parameters<AddWeight>[3];
+  let parameters = 0;
+  layerPrototype.addWeight = function (name, shape, dtype, initializer, ...rest) {
+    if (!shape.every((size) => Number.isSafeInteger(size) && size > 0))
+      throw new UnsupportedProgramError(
+        `Program: weight ${this.name}/${name} has the shape [${shape.join(', ')}]; every size must be a positive whole number.`,
+      );
+    parameters += shape.reduce((product, size) => product * size, 1);
+    if (!(parameters <= bounds.maxParameters))
+      throw new ProgramTooLargeError('number of weights', parameters, bounds.maxParameters);
+    const variable = addWeight.call(this, name, shape, dtype, zeros, ...rest);
+    initializers.set(variable, {
+      className: initializer.getClassName(),
+      config: (initializer.getConfig() ?? {}) as Record<string, unknown>,
+    });
+    return variable;
+  };
+  let building: Promise<tfLayers.LayersModel>;
+  try {
+    // Deserialization happens before the first await inside, so the hook is in place for exactly this model.
+    building = tfLayers.models.modelFromJSON(
+      topology as unknown as Parameters<typeof tfLayers.models.modelFromJSON>[0],
+    );
+  } finally {
+    layerPrototype.addWeight = addWeight;
+  }
+  let model: tfLayers.LayersModel;
+  try {
+    model = await building;
+  } catch (cause) {
+    for (const variable of initializers.keys()) variable.dispose();
+    if (cause instanceof TrainerError) throw cause;
+    throw new UnsupportedProgramError(
+      `Program: TensorFlow.js refuses the topology: ${cause instanceof Error ? cause.message.slice(0, 500) : 'unknown reason'} Correct the layer named there.`,
+      { cause },
+    );
+  }
+  if ((model.inputs as unknown) === undefined)
+    throw new UnsupportedProgramError(
+      'Program: the first layer has no input shape: set batch_input_shape of the first layer.',
+    );
+  checkActivations(model, batchSize, bounds);
+  return {
+    model,
+    weights: listWeights(model, initializers),
+    useRandom(context) {
+      allLayers(model)
+        .filter((layer) => layer instanceof DeterministicDropout)
+        .forEach((layer, index) => {
+          layer.drawFrom(context, index);
+        });
+    },
+    dispose() {
+      for (const variable of initializers.keys()) variable.dispose();
+    },
+  };
+}
+
+function listWeights(
+  model: tfLayers.LayersModel,
+  initializers: ReadonlyMap<tfLayers.LayerVariable, InitializerSpec>,
+): ModelWeight[] {
+  const toWeight =
+    (trainable: boolean) =>
+    (weight: tfLayers.LayerVariable, index: number): ModelWeight => ({
+      name: `${trainable ? 'w' : 's'}${String(index)}/${weight.originalName}`,
+      shape: weight.shape as number[],
+      trainable,
+      initializer: initializers.get(weight) ?? { className: 'Zeros', config: {} },
+      // Layers keep their variable to themselves; the optimizer here works on variables.
+      variable: (weight as unknown as { val: tf.Variable }).val,
+    });
+  return [...model.trainableWeights.map(toWeight(true)), ...model.nonTrainableWeights.map(toWeight(false))];
+}
+
+function allLayers(model: tfLayers.LayersModel): tfLayers.layers.Layer[] {
+  return model.layers.flatMap((layer) => {
+    if (layer instanceof tfLayers.LayersModel) return [layer, ...allLayers(layer)];
+    const inner = (layer as { layer?: tfLayers.layers.Layer }).layer;
+    return inner === undefined ? [layer] : [layer, inner];
+  });
+}
+
+function checkActivations(model: tfLayers.LayersModel, batchSize: number, { maxActivations }: ProgramBounds): void {
+  let total = 0;
+  for (const layer of model.layers)
+    for (const node of (layer as unknown as { inboundNodes: { outputShapes: (number | null)[][] }[] }).inboundNodes)
+      for (const shape of node.outputShapes)
+        total += shape.reduce<number>((product, size) => product * (size ?? 1), 1) * batchSize;
+  if (!(total <= maxActivations))
+    throw new ProgramTooLargeError('number of layer outputs of a batch', total, maxActivations);
+}

@@ -1,0 +1,74 @@
+import {
+  type BackendName,
+  encodeDatasetManifest,
+  encodeJobSpec,
+  encodeProgram,
+  type JobHeader,
+  type JobSpec,
+  type Program,
+  rowBytes,
+  type ViewColumn,
+} from '@cotrain/protocol';
+import { buildInitialState } from '../src/initial-state.ts';
+import type { ContentStore } from '../src/store.ts';
+
+export interface JobToPublish {
+  program: Program;
+  columns: ViewColumn[];
+  train: Uint8Array;
+  test?: Uint8Array;
+  seed?: bigint;
+  steps: number;
+  batchSize: number;
+  commitEvery: number;
+  checkpointEvery?: number;
+  backends?: BackendName[];
+  evaluateEvery?: number;
+  tolerance?: JobSpec['tolerance'];
+}
+
+/** Uploads everything a requester uploads and returns the JobHeader of his offer. */
+export async function publishJob(store: ContentStore, job: JobToPublish): Promise<JobHeader> {
+  const { program, columns, train, test, seed = 7n, steps, batchSize, commitEvery } = job;
+  const stride = rowBytes(columns);
+  const splits: Record<string, { viewReference: `0x${string}`; rows: number; rowBytes: number }> = {
+    train: { viewReference: await store.upload(train), rows: train.length / stride, rowBytes: stride },
+  };
+  if (test !== undefined)
+    splits['test'] = { viewReference: await store.upload(test), rows: test.length / stride, rowBytes: stride };
+  const manifestReference = await store.upload(
+    encodeDatasetManifest({ version: 'cotrain.dataset/1', name: 'test data', license: 'MIT', columns, splits }),
+  );
+  const programReference = await store.upload(encodeProgram(program));
+  const initialStateReference = await store.upload(await buildInitialState(program, seed));
+  const spec: JobSpec = {
+    version: 'cotrain.job/1',
+    name: 'test job',
+    runtime: 'tfjs/1',
+    dataset: { manifestReference, trainSplit: 'train', ...(test === undefined ? {} : { testSplit: 'test' }) },
+    programReference,
+    initialStateReference,
+    seed: String(seed),
+    steps,
+    batchSize,
+    commitEvery,
+    checkpointEvery: job.checkpointEvery ?? commitEvery,
+    ...(job.evaluateEvery === undefined ? {} : { evaluateEvery: job.evaluateEvery }),
+    backends: job.backends ?? ['wasm', 'cpu'],
+    resources: { gpuMemoryMiB: 0, gpuCount: 0, cpuMilli: 1_000, memoryMiB: 512, estimatedGpuSeconds: 60 },
+    deadlineSeconds: 3_600,
+    tolerance: job.tolerance ?? { absolute: 1e-4, relative: 1e-3, drift: 1e-3 },
+  };
+  return {
+    jobSpecReference: await store.upload(encodeJobSpec(spec)),
+    programReference,
+    trainingViewReference: splits['train']?.viewReference ?? '0x',
+    initialStateReference,
+    rows: BigInt(train.length / stride),
+    rowBytes: stride,
+    seed,
+    steps,
+    batchSize,
+    commitEvery,
+  };
+}
