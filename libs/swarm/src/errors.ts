@@ -17,6 +17,8 @@ export class StoreUnavailableError extends SwarmError {
     readonly url: string,
     reason: string,
     options?: ErrorOptions,
+    /** What the store answered; undefined if it did not. */
+    readonly status?: number,
   ) {
     super(`The Swarm store at ${url} is unavailable: ${reason} Check that it runs and that this is its URL.`, options);
   }
@@ -31,6 +33,17 @@ export class StoreRefusedError extends SwarmError {
     readonly reason: string,
   ) {
     super(`The Swarm store refused ${request} with status ${String(status)}: ${reason}`);
+  }
+}
+
+/** The store sends more than what was asked for can have. Reading stopped there. */
+export class OversizedAnswerError extends SwarmError {
+  readonly retryable = true;
+  constructor(
+    readonly request: string,
+    readonly maxBytes: number,
+  ) {
+    super(`The Swarm store answered ${request} with more than ${String(maxBytes)} bytes: it is damaged or dishonest.`);
   }
 }
 

@@ -15,6 +15,7 @@ export {
   MalformedFileError,
   NotFoundError,
   OutOfFileError,
+  OversizedAnswerError,
   PostageMissingError,
   ReferenceMismatchError,
   StoreRefusedError,

@@ -61,7 +61,9 @@ const C = B + LANES;
 const D = C + 5;
 
 const rotate = (value: number[], bits: number): number[] =>
-  bits === 0 ? value : [...value, ...int32(bits), ...vector(0xcb), ...value, ...int32(64 - bits), ...vector(0xcd), ...vector(0x50)];
+  bits === 0
+    ? value
+    : [...value, ...int32(bits), ...vector(0xcb), ...value, ...int32(64 - bits), ...vector(0xcd), ...vector(0x50)];
 
 /** One round of keccak-f[1600], its constant taken from memory at ROUND. */
 function round(): number[] {
@@ -111,7 +113,16 @@ function hashPairsCode(): number[] {
     code.push(...get(TARGET), ...get(A + lane), ...vector(0x5b), 3, ...unsigned(lane * 8), 0);
     code.push(...get(TARGET), ...get(A + lane), ...vector(0x5b), 3, ...unsigned(32 + lane * 8), 1);
   }
-  code.push(...get(SOURCE), ...int32(128), ...add32, ...set(SOURCE), ...get(TARGET), ...int32(64), ...add32, ...set(TARGET));
+  code.push(
+    ...get(SOURCE),
+    ...int32(128),
+    ...add32,
+    ...set(SOURCE),
+    ...get(TARGET),
+    ...int32(64),
+    ...add32,
+    ...set(TARGET),
+  );
   code.push(...get(COUNT), ...int32(2), 0x6b, 0x22, COUNT, ...int32(0), 0x4a, 0x0d, 0, 0x0b, 0x0b);
   return code;
 }

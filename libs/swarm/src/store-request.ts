@@ -1,6 +1,6 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { Reference } from '@cotrain/protocol';
-import { NotFoundError, StoreRefusedError, StoreUnavailableError, SwarmError } from './errors.ts';
+import { NotFoundError, OversizedAnswerError, StoreRefusedError, StoreUnavailableError, SwarmError } from './errors.ts';
 
 /** How requests are repeated; the clock and the dice can be replaced in tests. */
 export interface RetryPolicy {
@@ -23,6 +23,8 @@ export interface StoreRequest {
   /** What a 404 is about. */
   reference?: Reference;
   signal?: AbortSignal | undefined;
+  /** The caller has another way when the store answers with a server error, so that is not repeated. */
+  hasFallback?: boolean;
 }
 
 const FIRST_DELAY_MS = 100;
@@ -44,11 +46,11 @@ export class StoreConnection {
 
   /** Sends a request until it is answered. @throws StoreUnavailableError, NotFoundError, StoreRefusedError */
   send(request: StoreRequest): Promise<Uint8Array> {
-    return this.retry(() => this.attempt(request), request.signal);
+    return this.retry(() => this.attempt(request), request.signal, request.hasFallback);
   }
 
   /** Repeats what fails because the store does; anything else passes through. */
-  async retry<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async retry<T>(action: () => Promise<T>, signal?: AbortSignal, hasFallback = false): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       signal?.throwIfAborted();
       try {
@@ -56,6 +58,7 @@ export class StoreConnection {
       } catch (error) {
         signal?.throwIfAborted();
         if (!(error instanceof StoreUnavailableError) || attempt >= this.policy.retries) throw error;
+        if (hasFallback && error.status !== undefined) throw error;
         await this.pause(attempt, signal);
       }
     }
@@ -92,7 +95,12 @@ export class StoreConnection {
     const text = new TextDecoder().decode(await readBounded(response, MAX_ERROR_BYTES, 'the error')).slice(0, 500);
     if (response.status === 404 && request.reference !== undefined) return new NotFoundError(request.reference);
     if (response.status >= 500 || retryableStatus.has(response.status)) {
-      return new StoreUnavailableError(this.url, `it answered ${String(response.status)} ${text}.`);
+      return new StoreUnavailableError(
+        this.url,
+        `it answered ${String(response.status)} ${text}.`,
+        {},
+        response.status,
+      );
     }
     return new StoreRefusedError(`${request.method} ${request.path}`, response.status, text);
   }
@@ -102,19 +110,14 @@ async function readBounded(response: Response, maxBytes: number, request: string
   const announced = response.headers.get('content-length');
   if (announced !== null && Number(announced) > maxBytes) {
     await response.body?.cancel();
-    throw new StoreRefusedError(
-      request,
-      response.status,
-      `the answer has ${announced} bytes, more than the ${String(maxBytes)} that were asked for.`,
-    );
+    throw new OversizedAnswerError(request, maxBytes);
   }
   const pieces: Uint8Array[] = [];
   let length = 0;
   for await (const piece of response.body ?? []) {
     length += piece.length;
     // Leaving the loop cancels the body.
-    if (length > maxBytes)
-      throw new StoreRefusedError(request, response.status, `the answer is longer than ${String(maxBytes)} bytes.`);
+    if (length > maxBytes) throw new OversizedAnswerError(request, maxBytes);
     pieces.push(piece);
   }
   return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces, length);

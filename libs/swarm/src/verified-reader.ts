@@ -1,6 +1,12 @@
 import { type Reference, toHex } from '@cotrain/protocol';
 import { bmtChunkAddress, CHUNK_BYTES, REFERENCE_BYTES, SPAN_BYTES, spanOf } from './chunk-address.ts';
-import { CorruptChunkError, MalformedFileError } from './errors.ts';
+import {
+  CorruptChunkError,
+  MalformedFileError,
+  NotFoundError,
+  OversizedAnswerError,
+  StoreUnavailableError,
+} from './errors.ts';
 import { referenceOf } from './reference-hasher.ts';
 import type { StoreConnection } from './store-request.ts';
 import { childCount } from './tree-shape.ts';
@@ -27,13 +33,7 @@ export class VerifiedReader {
    */
   async node(reference: Reference, offset: number, span: number | undefined, signal?: AbortSignal): Promise<FileNode> {
     for (let attempt = 1; ; attempt++) {
-      const data = await this.store.send({
-        method: 'GET',
-        path: `/chunks/${reference.slice(2)}`,
-        maxBytes: SPAN_BYTES + CHUNK_BYTES + 97,
-        reference,
-        signal,
-      });
+      const data = await this.fetchChunk(reference, signal);
       if (isChunk(reference, data)) return checkShape(reference, offset, data, span);
       if (attempt === CORRUPT_ATTEMPTS) throw new CorruptChunkError(reference, offset, attempt);
       await this.store.pause(attempt, signal);
@@ -46,14 +46,8 @@ export class VerifiedReader {
    */
   async group(reference: Reference, offset: number, span: number, signal?: AbortSignal): Promise<Uint8Array> {
     if (span <= CHUNK_BYTES) return (await this.node(reference, offset, span, signal)).payload;
-    const bytes = await this.store.send({
-      method: 'GET',
-      path: `/bytes/${reference.slice(2)}`,
-      maxBytes: span,
-      reference,
-      signal,
-    });
-    if (bytes.length === span && referenceOf(bytes) === reference) return bytes;
+    const bytes = await this.fetchGroup(reference, span, signal);
+    if (bytes?.length === span && referenceOf(bytes) === reference) return bytes;
     const parent = await this.node(reference, offset, span, signal);
     const whole = new Uint8Array(span);
     for (let index = 0; index * CHUNK_BYTES < span; index++) {
@@ -62,6 +56,44 @@ export class VerifiedReader {
       whole.set(leaf.payload, start);
     }
     return whole;
+  }
+
+  /** A chunk as the store answers it; nothing if the answer is too long to be one. */
+  private async fetchChunk(reference: Reference, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    try {
+      return await this.store.send({
+        method: 'GET',
+        path: `/chunks/${reference.slice(2)}`,
+        maxBytes: SPAN_BYTES + CHUNK_BYTES,
+        reference,
+        signal,
+      });
+    } catch (error) {
+      if (error instanceof OversizedAnswerError) return new Uint8Array();
+      throw error;
+    }
+  }
+
+  /** A group in one request; undefined where only its chunks can tell what is wrong. */
+  private async fetchGroup(
+    reference: Reference,
+    span: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array | undefined> {
+    try {
+      return await this.store.send({
+        method: 'GET',
+        path: `/bytes/${reference.slice(2)}`,
+        maxBytes: span,
+        reference,
+        signal,
+        hasFallback: true,
+      });
+    } catch (error) {
+      const storeCannotJoin = error instanceof StoreUnavailableError && error.status !== undefined;
+      if (storeCannotJoin || error instanceof NotFoundError || error instanceof OversizedAnswerError) return undefined;
+      throw error;
+    }
   }
 }
 

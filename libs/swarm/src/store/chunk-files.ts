@@ -1,10 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromHex, type Reference, toHex } from '@cotrain/protocol';
-import { CHUNK_BYTES, chunkData, SPAN_BYTES } from '../chunk-address.ts';
-
-/** A single-owner chunk is the largest: identifier, signature, span, payload. */
-export const MAX_STORED_BYTES = 32 + 65 + SPAN_BYTES + CHUNK_BYTES;
+import { chunkData } from '../chunk-address.ts';
 
 /**
  * Chunks as files, named by address in 4,096 folders by its first three digits.

@@ -3,8 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Hex } from '@cotrain/protocol';
 import { bmtChunkAddress, CHUNK_BYTES, chunkData, SPAN_BYTES, spanOf } from '../chunk-address.ts';
 import { ReferenceHasher } from '../reference-hasher.ts';
+import { GROUP_BYTES } from '../tree-shape.ts';
 import { parseByteRange } from './byte-range.ts';
-import { type ChunkFiles, childReference, MAX_STORED_BYTES } from './chunk-files.ts';
+import { type ChunkFiles, childReference } from './chunk-files.ts';
 import { readNode, streamNode } from './file-stream.ts';
 import { HttpError } from './http-error.ts';
 import { nodeAnswers } from './node-answers.ts';
@@ -120,6 +121,9 @@ async function sendFile(
   headers: Record<string, string>,
 ): Promise<void> {
   const range = parseByteRange(request.headers.range, node.span);
+  const pieces = request.method === 'HEAD' ? [] : streamNode(files, node, range.start, range.end);
+  // What is small is read before the status is sent, so that a missing chunk is an answer, not a broken connection.
+  const ready = range.end - range.start <= GROUP_BYTES ? [Buffer.concat([...pieces])] : batched(pieces);
   response.writeHead(range.partial ? 206 : 200, {
     ...headers,
     'content-type': 'application/octet-stream',
@@ -129,11 +133,9 @@ async function sendFile(
       ? { 'content-range': `bytes ${String(range.start)}-${String(range.end - 1)}/${String(node.span)}` }
       : {}),
   });
-  if (request.method !== 'HEAD') {
-    for (const piece of batched(streamNode(files, node, range.start, range.end))) {
-      if (response.destroyed) return;
-      if (!response.write(piece)) await drained(response);
-    }
+  for (const piece of ready) {
+    if (response.destroyed) return;
+    if (!response.write(piece)) await drained(response);
   }
   response.end();
 }
@@ -141,7 +143,9 @@ async function sendFile(
 /** Waits until more can be written or the client has gone, leaving no listener behind. */
 async function drained(response: ServerResponse): Promise<void> {
   const stop = new AbortController();
-  await Promise.race([once(response, 'drain', stop), once(response, 'close', stop)].map((event) => event.catch(() => undefined)));
+  await Promise.race(
+    [once(response, 'drain', stop), once(response, 'close', stop)].map((event) => event.catch(() => undefined)),
+  );
   stop.abort();
 }
 
@@ -182,7 +186,6 @@ async function postChunk({ context, request, response }: Call): Promise<void> {
 function getChunk({ context, request, response, params }: Call): void {
   const data = context.files.read(`0x${params[0] ?? ''}`);
   if (data === undefined) throw new HttpError(404, 'chunk not found');
-  if (data.length > MAX_STORED_BYTES) throw new HttpError(500, 'read chunk failed');
   response.writeHead(200, { 'content-type': 'binary/octet-stream', 'content-length': data.length });
   response.end(request.method === 'HEAD' ? undefined : data);
 }

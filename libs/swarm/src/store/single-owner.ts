@@ -1,5 +1,5 @@
 import { Signature } from '@ethersphere/bee-js';
-import { fromHex, keccak256, type Hex, type Reference, toHex } from '@cotrain/protocol';
+import { fromHex, keccak256, type Hex, type Reference } from '@cotrain/protocol';
 import { CHUNK_BYTES, chunkAddressBytes, SPAN_BYTES, spanOf } from '../chunk-address.ts';
 import { type ChunkFiles, concatHex } from './chunk-files.ts';
 import { HttpError } from './http-error.ts';
