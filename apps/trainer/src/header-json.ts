@@ -1,0 +1,59 @@
+import { checkJobHeader, type JobHeader, parseReference } from '@cotrain/protocol';
+import { z } from 'zod';
+import { InvalidJobError } from './errors.ts';
+
+const reference = z.string().max(66);
+/** 64-bit numbers are decimal strings in JSON; small ones may be numbers. */
+const integer = z.union([
+  z.string().regex(/^(0|[1-9][0-9]{0,19})$/, 'must be a decimal whole number'),
+  z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
+]);
+
+const headerSchema = z.strictObject({
+  jobSpecReference: reference,
+  programReference: reference,
+  trainingViewReference: reference,
+  initialStateReference: reference,
+  rows: integer,
+  rowBytes: integer,
+  seed: integer,
+  steps: integer,
+  batchSize: integer,
+  commitEvery: integer,
+});
+
+/** Reads a JobHeader from JSON. @throws InvalidJobError, InvalidReferenceError, OutOfRangeError */
+export function parseHeaderJson(text: string): JobHeader {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new InvalidJobError('The job header is not JSON: give the object that `cotrain` writes.', { cause });
+  }
+  const result = headerSchema.safeParse(value);
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    throw new InvalidJobError(
+      `The job header's ${issue?.path.join('.') ?? ''} is not valid: ${issue?.message ?? 'unknown reason'}.`,
+      { cause: result.error },
+    );
+  }
+  const fields = result.data;
+  return checkJobHeader({
+    jobSpecReference: parseReference(fields.jobSpecReference, 'jobSpecReference'),
+    programReference: parseReference(fields.programReference, 'programReference'),
+    trainingViewReference: parseReference(fields.trainingViewReference, 'trainingViewReference'),
+    initialStateReference: parseReference(fields.initialStateReference, 'initialStateReference'),
+    rows: BigInt(fields.rows),
+    rowBytes: Number(fields.rowBytes),
+    seed: BigInt(fields.seed),
+    steps: Number(fields.steps),
+    batchSize: Number(fields.batchSize),
+    commitEvery: Number(fields.commitEvery),
+  });
+}
+
+/** A JobHeader as JSON, 64-bit numbers as decimal strings. */
+export function formatHeaderJson(header: JobHeader): string {
+  return JSON.stringify({ ...header, rows: String(header.rows), seed: String(header.seed) });
+}

@@ -1,0 +1,26 @@
+export { selectBackend } from './backend.ts';
+export { CommitmentInvalidError } from './committed-log.ts';
+export {
+  BackendUnavailableError,
+  InvalidJobError,
+  JobInputUnavailableError,
+  KernelMissingError,
+  ProgramTooLargeError,
+  TrainerError,
+  TrainingDivergedError,
+  TrainingInterruptedError,
+  UnsupportedProgramError,
+  WorkdirInUseError,
+} from './errors.ts';
+export { formatHeaderJson, parseHeaderJson } from './header-json.ts';
+export { buildInitialState } from './initial-state.ts';
+export { type Job, loadJob } from './job.ts';
+export { buildModel, type BuiltModel, defaultBounds, type ModelWeight, type ProgramBounds } from './model.ts';
+export { type ProgressEvent, progressPrinter, type ProgressStyle } from './progress.ts';
+export type { SegmentVerdict } from './segment-check.ts';
+export { decodeState, encodeState, type StateEntry, type StateLayout, stateLayout } from './state-layout.ts';
+export { StepRunner } from './step-runner.ts';
+export type { ContentStore, Patience, StoredFile } from './store.ts';
+export { type StepOutcome, trainJob, type TrainOptions, type TrainResult } from './train-job.ts';
+export { type CommitmentVerdict, type ValidateOptions, validateCommitment, type Vote } from './validate.ts';
+export { drawSegments, verifyCommitment, type VerifyOptions } from './verify.ts';
