@@ -1,0 +1,37 @@
+import { type Deployment, encodeCall, sampledQuorumAbi, trainingMarketAbi } from '@cotrain/chain';
+import type { OfferAction } from './offer-actions.ts';
+
+type Hex = `0x${string}`;
+
+/** The contract call of an action, or null for an action that needs none. */
+export function callOf(action: OfferAction, offerId: number, deployment: Deployment): { to: Hex; data: Hex } | null {
+  const id = BigInt(offerId);
+  const market = (functionName: 'award' | 'start' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining'): { to: Hex; data: Hex } => ({
+    to: deployment.market,
+    ...encodeCall({ abi: trainingMarketAbi, functionName, args: [id] }),
+  });
+  switch (action.kind) {
+    case 'award':
+    case 'start':
+    case 'finalize':
+    case 'expireFunding':
+    case 'expireAward':
+    case 'expireTraining':
+      return market(action.kind);
+    case 'draw':
+    case 'tally':
+      return { to: deployment.quorum, ...encodeCall({ abi: sampledQuorumAbi, functionName: action.kind, args: [id] }) };
+    case 'commit':
+      return {
+        to: deployment.market,
+        ...encodeCall({ abi: trainingMarketAbi, functionName: 'commit', args: [id, action.logReference as Hex, action.modelReference as Hex] }),
+      };
+    case 'withdraw':
+      return null; // one withdrawal for each token that was credited: see MarketEngine
+    case 'match':
+    case 'schedule':
+    case 'stopJob':
+    case 'releaseReservations':
+      return null;
+  }
+}
