@@ -97,8 +97,11 @@ export class MarketEngine {
         reservationsHeld: held.some(({ offerId }) => offerId === offer.id),
       };
       for (const action of decideOfferActions(offer, own, now, this.options.awardConfirmations)) {
-        if (action.kind === 'match') toMatch.push(offer);
-        else await this.act(offer, action, ours);
+        const reservation = held.find(({ offerId }) => offerId === offer.id);
+        if (action.kind !== 'match') await this.act(offer, action, ours);
+        else if (reservation === undefined) toMatch.push(offer);
+        // Decided already: the first decision stands, and its bid is one intent however often it is asked for.
+        else await this.bid(offer.id, reservation, ours);
       }
       await this.options.validators.tend(offer, now);
     }
@@ -179,7 +182,8 @@ export class MarketEngine {
       if (offer === undefined) continue;
       const receipt = makeReceipt(decision, offer, pools, now);
       await this.recordDecision(receipt, offer);
-      if (decision.chosen !== null) await this.bid(offer, decision.chosen, ours);
+      const { chosen } = decision;
+      if (chosen !== null) await this.bid(offer.id, { poolId: chosen.poolId, priceWei: String(chosen.priceWei) }, ours);
     }
   }
 
@@ -252,15 +256,12 @@ export class MarketEngine {
     });
   }
 
-  private async bid(offer: MatchOffer, chosen: { poolId: string; priceWei: bigint }, ours: readonly Pool[]): Promise<void> {
-    const { deployment, provider, database } = this.options;
-    const pool = ours.find(({ id }) => id === chosen.poolId);
+  private async bid(offerId: number, reservation: { poolId: string; priceWei: string }, ours: readonly Pool[]): Promise<void> {
+    const { deployment, provider } = this.options;
+    const pool = ours.find(({ id }) => id === reservation.poolId);
     if (pool === undefined) return;
-    // The first decision stands: its reservation and price are what was recorded.
-    const reservation = await database.prisma.reservation.findUnique({ where: { offerId_poolId: { offerId: offer.id, poolId: pool.id } } });
-    const priceWei = BigInt(reservation?.priceWei ?? chosen.priceWei);
-    const bondWei = await readContract(provider, { abi: trainingMarketAbi, address: deployment.market, functionName: 'bidBondWei', args: [BigInt(offer.id)] });
-    const { data } = encodeCall({ abi: trainingMarketAbi, functionName: 'bid', args: [BigInt(offer.id), priceWei] });
-    await this.submit(`bid:${String(deployment.chainId)}:${deployment.market.toLowerCase()}:${String(offer.id)}:${pool.id}`, pool.wallet, deployment.market, data, bondWei);
+    const bondWei = await readContract(provider, { abi: trainingMarketAbi, address: deployment.market, functionName: 'bidBondWei', args: [BigInt(offerId)] });
+    const { data } = encodeCall({ abi: trainingMarketAbi, functionName: 'bid', args: [BigInt(offerId), BigInt(reservation.priceWei)] });
+    await this.submit(`bid:${String(deployment.chainId)}:${deployment.market.toLowerCase()}:${String(offerId)}:${pool.id}`, pool.wallet, deployment.market, data, bondWei);
   }
 }

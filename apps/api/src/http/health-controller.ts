@@ -1,0 +1,33 @@
+import { Controller, Get, Header, HttpCode, Inject, Res } from '@nestjs/common';
+import { API_CONTEXT, type ApiContext } from '../context.ts';
+import { readiness } from './readiness.ts';
+import { renderMetrics } from './metrics.ts';
+
+interface Answer {
+  status(code: number): Answer;
+  json(body: unknown): void;
+}
+
+/** For load balancers, Kubernetes and Prometheus. */
+@Controller()
+export class HealthController {
+  constructor(@Inject(API_CONTEXT) private readonly api: ApiContext) {}
+
+  @Get('health')
+  @HttpCode(200)
+  health(): { status: string } {
+    return { status: 'ok' };
+  }
+
+  @Get('ready')
+  async ready(@Res() answer: Answer): Promise<void> {
+    const report = await readiness(this.api);
+    answer.status(report.ready ? 200 : 503).json(report);
+  }
+
+  @Get('metrics')
+  @Header('content-type', 'text/plain; version=0.0.4')
+  metrics(): Promise<string> {
+    return renderMetrics(this.api);
+  }
+}
