@@ -20,7 +20,7 @@ const initializerClasses = [
 ];
 const activations = new Set([
   ...['linear', 'relu', 'relu6', 'elu', 'selu', 'sigmoid', 'hardSigmoid', 'hard_sigmoid', 'softplus', 'softsign'],
-  ...['tanh', 'softmax', 'logSoftmax', 'log_softmax', 'gelu', 'gelu_new', 'swish', 'mish'],
+  ...['tanh', 'softmax', 'logSoftmax', 'log_softmax', 'gelu', 'swish', 'mish'],
 ]);
 const allowedClasses = new Set([
   ...modelClasses,

@@ -11,13 +11,16 @@ export function lookUp(table: tf.Tensor2D, indices: tf.Tensor): tf.Tensor {
   const [rows, width] = table.shape;
   const flat = tf.cast(tf.reshape(indices, [-1]), 'int32') as tf.Tensor1D;
   const gathered = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const [source] = inputs as [tf.Tensor2D];
+    const [source, save] = inputs as [tf.Tensor2D, tf.GradSaveFunc];
+    save([flat]);
     return {
       value: tf.gather(source, flat),
-      gradFunc: (dy: tf.Tensor) =>
-        tf.getBackend() === 'tensorflow'
-          ? tf.unsortedSegmentSum(dy, flat, rows)
-          : tf.tensor2d(addRows(dy.dataSync<'float32'>(), flat.dataSync<'int32'>(), rows, width), [rows, width]),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const [positions] = saved as [tf.Tensor1D];
+        if (tf.getBackend() === 'tensorflow') return tf.unsortedSegmentSum(dy, positions, rows);
+        const sums = addRows(dy.dataSync<'float32'>(), positions.dataSync<'int32'>(), rows, width);
+        return tf.tensor2d(sums, [rows, width]);
+      },
     };
   })(table);
   return tf.reshape(gathered, [...indices.shape, width]);

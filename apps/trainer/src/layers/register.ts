@@ -1,10 +1,12 @@
 import { tf } from '../tf.ts';
 import { CausalSelfAttention } from './attention.ts';
 import { DeterministicDropout } from './dropout.ts';
+import { BroadcastLayerNormalization } from './layer-normalization.ts';
 import { TableEmbedding, TokenAndPositionEmbedding } from './embedding.ts';
 
 /** Layers of our own, by the class name that a Program uses. */
 export const ownLayers = [
+  BroadcastLayerNormalization,
   CausalSelfAttention,
   DeterministicDropout,
   TableEmbedding,
@@ -15,6 +17,7 @@ export const ownLayers = [
 export const replacedLayers: ReadonlyMap<string, string> = new Map([
   ['Dropout', DeterministicDropout.className],
   ['Embedding', TableEmbedding.className],
+  ['LayerNormalization', BroadcastLayerNormalization.className],
 ]);
 
 let done = false;
