@@ -37,10 +37,16 @@ function write(value: unknown, path: string, depth: number): string {
     return JSON.stringify(value);
   }
   if (Array.isArray(value))
-    return `[${value.map((item, index) => write(item, `${path}[${String(index)}]`, depth - 1)).join(',')}]`;
+    // Array.from visits holes too, which `map` would skip and `join` print as nothing.
+    return `[${Array.from(value, (item, index) => write(item, `${path}[${String(index)}]`, depth - 1)).join(',')}]`;
   if (typeof value === 'object') {
     const members = Object.entries(value)
-      .filter(([, member]) => member !== undefined)
+      .filter(([key, member]) => {
+        // As a key of an assignment it would change an object's prototype instead of its members.
+        if (key === '__proto__')
+          throw new InvalidDocumentError('canonical JSON', path, 'has a key __proto__: rename it.');
+        return member !== undefined;
+      })
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(
         ([key, member]) =>

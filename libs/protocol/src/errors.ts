@@ -39,7 +39,8 @@ export class InvalidDocumentError extends ProtocolError {
     readonly reason: string,
     options?: ErrorOptions,
   ) {
-    super(`${document}: ${field === '' ? 'the document' : field} ${reason}`, options);
+    // Names and reasons may quote a hostile document; a message stays readable.
+    super(`${document}: ${field === '' ? 'the document' : shorten(field)} ${shorten(reason)}`, options);
   }
 }
 
@@ -63,6 +64,10 @@ export class OutOfRangeError extends ProtocolError {
   ) {
     super(`${field} is ${String(value)}; it must be ${range}.`);
   }
+}
+
+function shorten(text: string): string {
+  return text.length > 300 ? `${text.slice(0, 297)}...` : text;
 }
 
 /** Hostile values may be long or hold control characters; an error message shows a bounded, escaped part. */

@@ -12,8 +12,9 @@ const rounds = 6;
 export function shuffledRow(seed: bigint, epoch: number, position: number, rows: number): number {
   if (rows === 1) return 0;
   const key = philoxKey(seed);
-  const halfBits = Math.ceil(Math.log2(rows) / 2) || 1;
-  const half = 2 ** halfBits;
+  // Doubled until the square holds every row; a logarithm would round beside the largest powers of two.
+  let half = 2;
+  while (half * half < rows) half *= 2;
   let value = position;
   do {
     let left = Math.floor(value / half);
