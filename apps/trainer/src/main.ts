@@ -79,7 +79,7 @@ function connect(flags: CommonFlags, signal: AbortSignal): SwarmClient {
 async function train(flags: TrainFlags): Promise<void> {
   const abort = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => {
+    process.on(signal, () => {
       process.exitCode = signals[signal];
       abort.abort();
     });

@@ -1,0 +1,99 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Program } from '@cotrain/protocol';
+import { exampleProgram } from '../test/example-programs.ts';
+import { dense, sequential } from '../test/small-jobs.ts';
+import { ProgramTooLargeError, UnsupportedProgramError } from './errors.ts';
+import { buildInitialState } from './initial-state.ts';
+import { buildModel } from './model.ts';
+import { decodeState, stateLayout } from './state-layout.ts';
+import { tf } from './tf.ts';
+
+const input = { batch_input_shape: [null, 2], dtype: 'float32' };
+const withLayer = (layer: unknown): Program =>
+  sequential([dense('in', 4, 'relu', input), layer, dense('out', 2, 'softmax')]);
+
+describe('a hostile Program', () => {
+  it.each([
+    ['Lambda', { class_name: 'Lambda', config: { name: 'x', function: 'process.exit()' } }],
+    ['GaussianNoise', { class_name: 'GaussianNoise', config: { name: 'x', stddev: 1 } }],
+    ['constructor', { class_name: 'constructor', config: { name: 'x' } }],
+    ['__proto__', { class_name: '__proto__', config: { name: 'x' } }],
+  ])('is refused by the name of its class: %s', async (name, layer) => {
+    const building = buildModel(withLayer(layer));
+    await expect(building).rejects.toThrow(UnsupportedProgramError);
+    await expect(building).rejects.toThrow(name);
+  });
+
+  it.each([
+    [{ activation: 'constructor' }, /activation/],
+    [{ kernel_regularizer: { class_name: 'L1L2', config: {} } }, /kernel_regularizer/],
+    [{ kernel_constraint: { class_name: 'MaxNorm', config: {} } }, /kernel_constraint/],
+    [{ kernel_initializer: 'toString' }, /kernel_initializer/],
+    [{ kernel_initializer: { class_name: 'Orthogonal', config: {} } }, /Orthogonal/],
+    [{ units: -1 }, /./],
+    [{ units: 1.5 }, /./],
+    [{ units: 'many' }, /./],
+  ])('is refused for its configuration: %j', async (config, message) => {
+    await expect(buildModel(withLayer(dense('x', 4, 'relu', config)))).rejects.toThrow(message);
+  });
+
+  it('is refused before its weights are allocated', async () => {
+    const before = tf.memory().numBytes;
+    const startedMs = performance.now();
+    for (const units of [2 ** 31, 2 ** 28, 1e300]) {
+      await expect(buildModel(withLayer(dense('x', units, 'relu')))).rejects.toThrow(ProgramTooLargeError);
+    }
+    const reshape = { class_name: 'RepeatVector', config: { name: 'x', n: 2 ** 30 } };
+    const flat = { class_name: 'Flatten', config: { name: 'y' } };
+    await expect(
+      buildModel(sequential([dense('in', 4, 'relu', input), reshape, flat, dense('out', 2, 'softmax')])),
+    ).rejects.toThrow(ProgramTooLargeError);
+    expect(tf.memory().numBytes - before).toBeLessThan(4_096);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+  });
+
+  it('is refused for the size of a batch in memory', async () => {
+    const repeat = { class_name: 'RepeatVector', config: { name: 'x', n: 2 ** 16 } };
+    const pool = { class_name: 'GlobalAveragePooling1D', config: { name: 'y' } };
+    const program = sequential([dense('in', 64, 'relu', input), repeat, pool, dense('out', 2, 'softmax')]);
+    await expect(buildModel(program, 2 ** 12)).rejects.toThrow(/layer outputs/);
+  });
+
+  it('is refused without an input shape', async () => {
+    await expect(buildModel(sequential([dense('in', 4, 'relu')]))).rejects.toThrow(/inputShape/);
+  });
+});
+
+describe('the initial state', () => {
+  it('follows from the seed and has the layout of model and optimizer', async () => {
+    const program = exampleProgram('mnist-mlp');
+    const state = await buildInitialState(program, 1n);
+    expect(await buildInitialState(program, 1n)).toEqual(state);
+    expect(await buildInitialState(program, 2n)).not.toEqual(state);
+    const built = await buildModel(program);
+    const layout = stateLayout(built, program.optimizer);
+    built.dispose();
+    const parameters = 784 * 128 + 128 + 128 * 10 + 10;
+    expect(layout.bytes).toBe(4 * (3 * parameters + 2));
+    const arrays = decodeState(layout, state);
+    const [kernel, bias] = arrays as [Float32Array, Float32Array];
+    const limit = Math.sqrt(6 / (784 + 128));
+    expect(Math.max(...kernel)).toBeLessThanOrEqual(limit);
+    expect(Math.max(...kernel)).toBeGreaterThan(0.99 * limit);
+    expect(Math.abs(kernel.reduce((sum, value) => sum + value, 0) / kernel.length)).toBeLessThan(limit / 100);
+    expect([...bias].every((value) => value === 0)).toBe(true);
+    expect([...(arrays.at(-1) ?? [])]).toEqual([1]);
+  });
+
+  it('draws normal weights with the deviation asked for', async () => {
+    const built = await buildModel(exampleProgram('tiny-gpt'));
+    const program = exampleProgram('tiny-gpt');
+    const [tokens] = decodeState(stateLayout(built, program.optimizer), await buildInitialState(program, 3n));
+    built.dispose();
+    const values = [...(tokens ?? [])];
+    expect(values).toHaveLength(64 * 32);
+    const deviation = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+    expect(deviation).toBeGreaterThan(0.019);
+    expect(deviation).toBeLessThan(0.021);
+  });
+});
