@@ -14,8 +14,12 @@ export const textSchema = z.string().max(4_000);
 export const positiveInteger = (max: number): z.ZodNumber => z.number().int().min(1).max(max);
 /** A finite number that is not absurd; hyper-parameters live here. */
 export const finiteNumber = z.number().min(-1e30).max(1e30);
+const decimalPattern = /^(0|[1-9][0-9]{0,19})$/;
 /** An unsigned 64-bit integer as decimal digits, because JSON numbers end at 2^53. */
 export const uint64Decimal = z
   .string()
-  .regex(/^(0|[1-9][0-9]{0,19})$/, 'must be a decimal integer')
-  .refine((digits) => BigInt(digits) < 2n ** 64n, 'must be below 2^64');
+  // Zod runs later checks on a string that failed an earlier one, and BigInt throws on what is no number.
+  .refine(
+    (digits) => decimalPattern.test(digits) && BigInt(digits) < 2n ** 64n,
+    'must be a decimal integer below 2^64',
+  );
