@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+import { dirname, join } from 'node:path';
+import { type Deployment, interfaceOf, sampledQuorumAbi, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
+import { parseEther } from 'ethers';
+
+/** The signer as its own process. */
+export interface SignerProcess {
+  url: string;
+  token: string;
+  pid: number;
+  close(): Promise<void>;
+}
+
+/** What pools, validators and keepers need, and nothing else. */
+const marketFunctions = ['bid', 'award', 'start', 'commit', 'finalize', 'expireFunding', 'expireAward', 'expireTraining', 'withdraw'];
+const quorumFunctions = ['draw', 'commitVote', 'revealVote', 'tally', 'withdraw'];
+const registryFunctions = ['withdraw', 'unbond'];
+
+/** Writes keys (0600), token and policy into `folder` and starts the signer on them. */
+export async function startSignerProcess(options: { folder: string; rpcUrl: string; deployment: Deployment; privateKeys: readonly string[]; maxBondEther?: string; port?: number }): Promise<SignerProcess> {
+  const { folder, deployment } = options;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = (name: string): string => join(folder, name);
+  await writeFile(file('keys.json'), JSON.stringify(options.privateKeys), { mode: 0o600 });
+  if (!existsSync(file('token'))) await writeFile(file('token'), randomBytes(32).toString('base64url'), { mode: 0o600 });
+  await writeFile(file('policy.json'), JSON.stringify(policyOf(deployment, parseEther(options.maxBondEther ?? '10')), null, 2));
+  const require = createRequire(import.meta.url);
+  const main = join(dirname(require.resolve('@cotrain/api')), 'signer/main.js');
+  const child = spawn(process.execPath, [main], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      SIGNER_RPC_URL: options.rpcUrl,
+      SIGNER_KEYS_FILE: file('keys.json'),
+      SIGNER_TOKEN_FILE: file('token'),
+      SIGNER_POLICY_FILE: file('policy.json'),
+      SIGNER_STATE_FOLDER: folder,
+      SIGNER_PORT: String(options.port ?? 0),
+      SIGNER_CONFIRMATIONS: '0',
+      SIGNER_POLL_MS: '250',
+      LOG_LEVEL: 'warn',
+    },
+  });
+  const url = await readUrl(child);
+  const kill = (): void => {
+    child.kill('SIGKILL');
+  };
+  process.once('exit', kill);
+  return {
+    url,
+    token: (await readFile(file('token'), 'utf8')).trim(),
+    pid: child.pid ?? 0,
+    async close() {
+      process.off('exit', kill);
+      if (child.exitCode !== null) return;
+      const closed = new Promise((resolve) => child.once('close', resolve));
+      child.kill('SIGTERM');
+      await closed;
+    },
+  };
+}
+
+function policyOf(deployment: Deployment, maxBondWei: bigint): object {
+  const rules = (to: string, abi: Parameters<typeof interfaceOf>[0], names: readonly string[]): object[] =>
+    names.map((name) => ({ to, name, selector: interfaceOf(abi).getFunction(name)?.selector, maxValueWei: name === 'bid' ? String(maxBondWei) : '0' }));
+  return {
+    allow: [...rules(deployment.market, trainingMarketAbi, marketFunctions), ...rules(deployment.quorum, sampledQuorumAbi, quorumFunctions), ...rules(deployment.registry, trainerRegistryAbi, registryFunctions)],
+    dailyValueWei: String(maxBondWei * 10n),
+  };
+}
+
+function readUrl(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let lastWords = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      lastWords = (lastWords + chunk.toString()).slice(-2_000);
+    });
+    child.once('error', reject);
+    child.once('close', (code) => {
+      reject(new Error(`The signer ended with code ${String(code)}: ${lastWords.trim()}`));
+    });
+    if (child.stdout === null) return;
+    createInterface({ input: child.stdout }).once('line', (line) => {
+      const { url } = JSON.parse(line) as { url: string };
+      resolve(url);
+    });
+  });
+}
