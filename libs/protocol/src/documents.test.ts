@@ -309,7 +309,7 @@ describe('rows of a training view', () => {
   it('are returned as they were written', () => {
     fc.assert(
       fc.property(columns, fc.integer({ min: 1, max: 5 }), fc.nat(), (list, rows, seed) => {
-        const plain = list.map(({ scale: _scale, offset: _offset, ...column }) => column as ViewColumn);
+        const plain = list.map(({ name, role, dtype, shape }): ViewColumn => ({ name, role, dtype, shape }));
         const written = Array.from(
           { length: rows },
           (_, row) =>

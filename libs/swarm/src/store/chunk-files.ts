@@ -48,7 +48,7 @@ export class ChunkFiles {
       mkdirSync(join(this.dir, 'chunks', folder), { recursive: true });
       this.folders.add(folder);
     }
-    const temporary = join(this.incoming, String(this.counter++));
+    const temporary = join(this.incoming, `${String(process.pid)}-${String(this.counter++)}`);
     writeFileSync(temporary, data);
     renameSync(temporary, this.pathOf(reference));
   }
