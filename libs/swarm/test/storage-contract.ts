@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Bee, type BeeResponseError, PrivateKey, Topic } from '@ethersphere/bee-js';
+import { Bee, type BeeResponseError, MantarayNode, PrivateKey, Topic } from '@ethersphere/bee-js';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { referenceOf } from '../src/reference-hasher.ts';
 
@@ -110,6 +110,18 @@ export function describeStorageContract(name: string, start: () => Promise<Store
         expect(update.feedIndex.toBigInt()).toBe(BigInt(index));
         expect(update.feedIndexNext?.toBigInt()).toBe(BigInt(index) + 1n);
       }
+    });
+
+    it('gives a feed one reference by a manifest that names owner and topic', async () => {
+      const owner = new PrivateKey(randomBytes(32)).publicKey().address();
+      const topic = new Topic(randomBytes(32));
+      const reference = await bee.createFeedManifest(batch, topic, owner);
+      const manifest = await MantarayNode.unmarshal(bee, reference);
+      await manifest.loadRecursively(bee);
+      expect(manifest.find('/')?.metadata).toMatchObject({
+        'swarm-feed-owner': owner.toHex(),
+        'swarm-feed-topic': topic.toHex(),
+      });
     });
 
     it('says that it does not have what nobody stored', async () => {

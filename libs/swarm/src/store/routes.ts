@@ -6,6 +6,7 @@ import { ReferenceHasher } from '../reference-hasher.ts';
 import { GROUP_BYTES } from '../tree-shape.ts';
 import { parseByteRange } from './byte-range.ts';
 import { type ChunkFiles, childReference } from './chunk-files.ts';
+import { storeFeedManifest } from './feed-manifest.ts';
 import { readNode, streamNode } from './file-stream.ts';
 import { HttpError } from './http-error.ts';
 import { nodeAnswers } from './node-answers.ts';
@@ -38,6 +39,7 @@ const routes: [method: string, pattern: RegExp, handler: (call: Call) => Promise
   ['HEAD', /^\/chunks\/([0-9a-f]{64})$/, getChunk],
   ['POST', /^\/soc\/([0-9a-f]{40})\/([0-9a-f]{64})$/, postSingleOwner],
   ['GET', /^\/soc\/([0-9a-f]{40})\/([0-9a-f]{64})$/, getSingleOwner],
+  ['POST', /^\/feeds\/([0-9a-f]{40})\/([0-9a-f]{64})$/, postFeed],
   ['GET', /^\/feeds\/([0-9a-f]{40})\/([0-9a-f]{64})$/, getFeed],
   ['GET', /^\/stamps$/, ({ context, response }) => sendJson(response, 200, { stamps: context.stamps.list() })],
   [
@@ -208,6 +210,12 @@ async function getSingleOwner({ context, request, response, params }: Call): Pro
   const chunk = readSingleOwnerChunk(context.files, owner, identifier);
   if (chunk === undefined) throw new HttpError(404, 'requested chunk cannot be retrieved');
   await sendFile(context, request, response, wrappedNode(chunk.data), { 'swarm-soc-signature': chunk.signature });
+}
+
+async function postFeed({ context, request, response, params }: Call): Promise<void> {
+  context.stamps.authorize(request.headers['swarm-postage-batch-id']);
+  const [owner, topic] = params.map((param): Hex => `0x${param}`) as [Hex, Hex];
+  sendJson(response, 201, { reference: (await storeFeedManifest(context.files, owner, topic)).slice(2) });
 }
 
 const FEED_REFERENCE_BYTES = 8 + 32;
