@@ -1,4 +1,4 @@
-import { randomStreams, uniformFloats } from '@cotrain/protocol';
+import { philox4x32, philoxKey, randomStreams } from '@cotrain/protocol';
 import { tf, tfLayers } from '../tf.ts';
 import type { LayerConfig } from './embedding.ts';
 
@@ -32,9 +32,32 @@ export class DeterministicDropout extends tfLayers.layers.Layer {
     if (this.#rate === 0 || kwargs.training !== true) return input;
     if (this.#random === undefined) throw new Error(`${this.name} was trained before it was given a random stream`);
     const { context, substream } = this.#random;
-    const mask = uniformFloats(context.seed, randomStreams.dropout, substream, context.step, input.size);
-    const keep = 1 / (1 - this.#rate);
-    for (let i = 0; i < mask.length; i++) mask[i] = (mask[i] ?? 0) < this.#rate ? 0 : keep;
+    const mask = dropoutMask(context, substream, input.size, this.#rate);
     return tf.tidy(() => tf.mul(input, tf.tensor(mask, input.shape)));
   }
+}
+
+/**
+ * 0 with probability `rate`, otherwise 1 / (1 - rate). Each half of Philox's words decides over one value: 16 bits are
+ * enough for a rate, and this runs for every value of every batch.
+ */
+export function dropoutMask(
+  { seed, step }: RandomContext,
+  substream: number,
+  count: number,
+  rate: number,
+): Float32Array {
+  const key = philoxKey(seed);
+  const threshold = Math.round(rate * 65_536);
+  const keep = 1 / (1 - rate);
+  const mask = new Float32Array(Math.ceil(count / 8) * 8);
+  for (let group = 0; group * 8 < count; group++) {
+    const words = philox4x32([group, step, substream, randomStreams.dropout], key);
+    let at = group * 8;
+    for (const word of words) {
+      mask[at++] = (word & 0xffff) < threshold ? 0 : keep;
+      mask[at++] = word >>> 16 < threshold ? 0 : keep;
+    }
+  }
+  return mask.subarray(0, count);
 }
