@@ -241,18 +241,18 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
         }
     }
 
-    /// @dev All of them if there are few; otherwise distinct ones. A challenged segment comes first.
+    /// @dev A uniform sample without replacement (Floyd's algorithm); all of them if there are few. A challenged segment
+    /// is always among them.
     function _drawSegments(Case storage c, bytes32 seed) internal view returns (uint32[] memory drawn_) {
-        uint256 count = parameters.drawCount < c.segments ? parameters.drawCount : c.segments;
+        uint32 total = c.segments;
+        uint32 count = parameters.drawCount < total ? parameters.drawCount : total;
         drawn_ = new uint32[](count);
-        uint256 filled;
-        if (c.challenger != address(0)) drawn_[filled++] = c.named;
-        for (uint256 nonce; filled < count; ++nonce) {
-            // Steps on from a collision, so the loop ends after at most count^2 comparisons.
-            uint32 segment = uint32(uint256(keccak256(abi.encode(seed, "segment", nonce))) % c.segments);
-            while (_contains(drawn_, filled, segment)) segment = (segment + 1) % c.segments;
-            drawn_[filled++] = segment;
+        for (uint32 i; i < count; ++i) {
+            uint32 last = total - count + i;
+            uint32 segment = uint32(uint256(keccak256(abi.encode(seed, "segment", i))) % (uint256(last) + 1));
+            drawn_[i] = _contains(drawn_, i, segment) ? last : segment;
         }
+        if (c.challenger != address(0) && !_contains(drawn_, count, c.named)) drawn_[0] = c.named;
     }
 
     function _contains(uint32[] memory list, uint256 count, uint32 value) internal pure returns (bool) {

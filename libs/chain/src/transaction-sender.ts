@@ -82,7 +82,8 @@ export class TransactionSender {
   }
 
   /**
-   * Stores the intent, signs and broadcasts it. Calling again with the same id returns the record that is there.
+   * Stores the intent, signs and broadcasts it. Calling again with the same id returns the record that is there; one
+   * that was refused is tried again.
    * @throws IntentConflictError; CallRevertedError when the contract would refuse it (no nonce is used);
    *   ChainUnavailableError (the intent is stored: `resume` or a second call goes on)
    */
@@ -99,8 +100,9 @@ export class TransactionSender {
       failure: null,
     });
     if (!sameIntent(record, intent) || record.sender !== this.address) throw new IntentConflictError(intent.intentId);
-    if (record.status === 'refused') throw new CallRevertedError(record.failure ?? 'refused before', null);
-    return record.status === 'stored' ? this.signAndBroadcast(record.intentId) : record;
+    // Nothing was ever signed for a refused intent, so it may be asked again when the contract's state has changed.
+    if (record.status === 'refused') await this.store.update(record.intentId, { status: 'stored', failure: null });
+    return record.status === 'stored' || record.status === 'refused' ? this.signAndBroadcast(record.intentId) : record;
   }
 
   /**

@@ -70,7 +70,8 @@ export class ApiClient {
   /** Asks for a transaction to sign: `call` is a mutation's name with its arguments. */
   prepare(name: string, argumentList: string, variableList: string, variables: Record<string, unknown>): Promise<UnsignedTransaction> {
     const failures = ['UnauthenticatedError', 'ForbiddenError', 'NotFoundError', 'ValidationError'].map((type) => `... on ${type} { message }`).join(' ');
-    return this.mutate(name, `mutation (${variableList}) { ${name}(${argumentList}) { __typename ... on UnsignedTransaction { chainId to data valueWei summary } ${failures} } }`, variables);
+    const list = (text: string): string => (text === '' ? '' : `(${text})`);
+    return this.mutate(name, `mutation ${list(variableList)} { ${name}${list(argumentList)} { __typename ... on UnsignedTransaction { chainId to data valueWei summary } ${failures} } }`, variables);
   }
 
   /** Results of a subscription until the signal. */
