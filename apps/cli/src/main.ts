@@ -2,13 +2,38 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { pino } from 'pino';
 import { CommandError, exitCodes } from './client/errors.ts';
+import { addDatasetCommands } from './commands/dataset-commands.ts';
+import { addJobCommands } from './commands/job-commands.ts';
+import { addOfferCommands } from './commands/offer-commands.ts';
+import { addPoolCommands } from './commands/pool-commands.ts';
+import { addStackCommands } from './commands/stack-commands.ts';
+import { addVerifyCommand } from './commands/verify-command.ts';
 import { runDemo } from './demo/demo.ts';
 import { Story } from './demo/story.ts';
 
-const program = new Command('cotrain').description('Train AI models that a community owns: fund, bid, train, check, pay.').version('0.1.0');
+const program = new Command('cotrain')
+  .description('Train AI models that a community owns: fund, bid, train, check, pay.')
+  .version('0.1.0')
+  .addHelpText(
+    'after',
+    `
+Exit codes: 0 done, 1 failure, 2 wrong usage, 3 not found, 4 not available, 5 verification failed, 6 forbidden.
+
+Start here:
+  $ cotrain demo
+  $ cotrain up
+`,
+  );
+
+addStackCommands(program);
+addDatasetCommands(program);
+addOfferCommands(program);
+addPoolCommands(program);
+addJobCommands(program);
+addVerifyCommand(program);
 
 program
   .command('demo')
@@ -27,12 +52,22 @@ program
     }
   });
 
+program.exitOverride();
+for (const command of program.commands) exitLikeProgram(command);
+
 try {
   await program.parseAsync();
   // Sockets of finished clients may linger; the work is done.
   process.exit(process.exitCode ?? exitCodes.ok);
 } catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage);
   if (error instanceof CommandError) console.error(error.message);
   else console.error(error);
   process.exit(error instanceof CommandError ? error.exitCode : exitCodes.failure);
+}
+
+/** Wrong usage has an exit code of its own, in every command. */
+function exitLikeProgram(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) exitLikeProgram(child);
 }

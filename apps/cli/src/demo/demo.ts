@@ -38,9 +38,19 @@ interface PoolPlan {
 const pools: PoolPlan[] = [
   { name: 'tiny-garage', gpuMemoryMiB: 4_096, floorPriceWeiPerGpuHour: oneEther, note: '4 GiB of GPU memory' },
   { name: 'golden-cloud', gpuMemoryMiB: 81_920, floorPriceWeiPerGpuHour: 9n * oneEther, note: '80 GiB, 9 ETH an hour' },
-  { name: 'river-coop', gpuMemoryMiB: 24_576, floorPriceWeiPerGpuHour: (7n * oneEther) / 2n, note: '24 GiB, 3.5 ETH an hour' },
+  {
+    name: 'river-coop',
+    gpuMemoryMiB: 24_576,
+    floorPriceWeiPerGpuHour: (7n * oneEther) / 2n,
+    note: '24 GiB, 3.5 ETH an hour',
+  },
 ];
-const cheat: PoolPlan = { name: 'shady-shed', gpuMemoryMiB: 24_576, floorPriceWeiPerGpuHour: 2n * oneEther, note: '24 GiB, 2 ETH an hour: the cheapest that fits' };
+const cheat: PoolPlan = {
+  name: 'shady-shed',
+  gpuMemoryMiB: 24_576,
+  floorPriceWeiPerGpuHour: 2n * oneEther,
+  note: '24 GiB, 2 ETH an hour: the cheapest that fits',
+};
 
 export interface DemoOptions {
   stack: Omit<StackOptions, 'trainerCommands' | 'onStep'>;
@@ -89,8 +99,14 @@ class Demo {
     const { market, registry, quorum } = stack.deployment;
     this.accounts = [
       ...companies.map((name, index) => ({ name, address: this.wallet(localRoles.payers[index]).address })),
-      ...[...pools, cheat].map(({ name }, index) => ({ name: `pool ${name}`, address: this.wallet(localRoles.pools[index]).address })),
-      ...localRoles.validators.map((role, index) => ({ name: `validator ${String(index + 1)}`, address: this.wallet(role).address })),
+      ...[...pools, cheat].map(({ name }, index) => ({
+        name: `pool ${name}`,
+        address: this.wallet(localRoles.pools[index]).address,
+      })),
+      ...localRoles.validators.map((role, index) => ({
+        name: `validator ${String(index + 1)}`,
+        address: this.wallet(role).address,
+      })),
       { name: 'keeper', address: this.wallet(localRoles.keeper).address },
       { name: 'held by the market', address: market },
       { name: 'held by the registry', address: registry },
@@ -138,7 +154,9 @@ class Demo {
     this.story.heading('2. A dataset goes to Swarm');
     const dataset = await packMnist(this.swarm);
     const { train, test } = dataset.manifest.splits;
-    this.story.line(`  MNIST: ${String(train?.rows)} rows for training, ${String(test?.rows)} for testing, ${(dataset.bytes / 1e6).toFixed(1)} MB`);
+    this.story.line(
+      `  MNIST: ${String(train?.rows)} rows for training, ${String(test?.rows)} for testing, ${(dataset.bytes / 1e6).toFixed(1)} MB`,
+    );
     this.story.line(`  manifest ${dataset.manifestReference}`);
     return dataset;
   }
@@ -161,12 +179,22 @@ class Demo {
     await this.followTraining(offer);
     this.story.heading('5. Validators drawn after the commitment re-execute drawn segments');
     const settled = await this.followVerification(offer);
-    if (settled.state !== 'Paid') throw new CommandError(exitCodes.failure, `Offer ${String(offer)} ended as ${settled.state}; it should have been paid.`);
+    if (settled.state !== 'Paid')
+      throw new CommandError(
+        exitCodes.failure,
+        `Offer ${String(offer)} ended as ${settled.state}; it should have been paid.`,
+      );
     const surplus = BigInt(settled.refundableWei ?? 0);
-    this.story.line(`  the challenge window passed without a challenge: paid ${ether(BigInt(settled.paidWei ?? 0))} ETH to the pool`);
+    this.story.line(
+      `  the challenge window passed without a challenge: paid ${ether(BigInt(settled.paidWei ?? 0))} ETH to the pool`,
+    );
     this.story.line(`  surplus ${ether(surplus)} ETH goes back to the companies, pro rata to the wei`);
     const job = await this.job(offer);
-    if ((job.testAccuracy ?? 0) < 0.95) throw new CommandError(exitCodes.failure, `The model reaches ${String(job.testAccuracy)}; at least 0.95 was expected.`);
+    if ((job.testAccuracy ?? 0) < 0.95)
+      throw new CommandError(
+        exitCodes.failure,
+        `The model reaches ${String(job.testAccuracy)}; at least 0.95 was expected.`,
+      );
     return settled;
   }
 
@@ -189,8 +217,14 @@ class Demo {
     await this.followTraining(offer);
     this.story.heading('7. All eight segments are drawn, so the altered one is certain to be checked');
     const settled = await this.followVerification(offer);
-    if (settled.state !== 'Slashed') throw new CommandError(exitCodes.failure, `Offer ${String(offer)} ended as ${settled.state}; the cheat should have been slashed.`);
-    this.story.line(`  convicted: ${ether(BigInt(settled.slashedWei ?? 0))} ETH of stake slashed, half burnt, half to the companies with their whole reward`);
+    if (settled.state !== 'Slashed')
+      throw new CommandError(
+        exitCodes.failure,
+        `Offer ${String(offer)} ended as ${settled.state}; the cheat should have been slashed.`,
+      );
+    this.story.line(
+      `  convicted: ${ether(BigInt(settled.slashedWei ?? 0))} ETH of stake slashed, half burnt, half to the companies with their whole reward`,
+    );
     return settled;
   }
 
@@ -200,7 +234,11 @@ class Demo {
       localRoles.payers.map(async (role) => {
         const wallet = this.wallet(role);
         const api = await this.signedIn(wallet);
-        for (const { id } of offers) await sendTransaction(wallet, await api.prepare('prepareClaimRefund', 'offerId: $offerId', '$offerId: Int!', { offerId: id }));
+        for (const { id } of offers)
+          await sendTransaction(
+            wallet,
+            await api.prepare('prepareClaimRefund', 'offerId: $offerId', '$offerId: Int!', { offerId: id }),
+          );
         await sendTransaction(wallet, await api.prepare('prepareWithdraw', '', '', {}));
       }),
     );
@@ -208,7 +246,12 @@ class Demo {
     const { data } = encodeCall({ abi: sampledQuorumAbi, functionName: 'withdraw', args: [`0x${'0'.repeat(40)}`] });
     for (const role of localRoles.validators) {
       const wallet = this.wallet(role);
-      const creditWei = await readContract(provider, { abi: sampledQuorumAbi, address: deployment.quorum, functionName: 'credit', args: [wallet.address as Hex, `0x${'0'.repeat(40)}`] });
+      const creditWei = await readContract(provider, {
+        abi: sampledQuorumAbi,
+        address: deployment.quorum,
+        functionName: 'credit',
+        args: [wallet.address as Hex, `0x${'0'.repeat(40)}`],
+      });
       if (creditWei > 0n) await sendTransaction(wallet, { to: deployment.quorum, data, valueWei: '0' });
     }
     // The pools' earnings are withdrawn by the engine, through the signer.
@@ -216,12 +259,20 @@ class Demo {
       const pool = this.wallet(localRoles.pools[role]).address as Hex;
       await this.api.waitFor(
         'the pools to withdraw',
-        () => readContract(provider, { abi: trainingMarketAbi, address: deployment.market, functionName: 'credit', args: [pool, `0x${'0'.repeat(40)}`] }),
+        () =>
+          readContract(provider, {
+            abi: trainingMarketAbi,
+            address: deployment.market,
+            functionName: 'credit',
+            args: [pool, `0x${'0'.repeat(40)}`],
+          }),
         (creditWei) => creditWei === 0n,
         minute,
       );
     }
-    this.story.line('  companies claimed and withdrew their refunds, validators their fees, pools their price and bonds');
+    this.story.line(
+      '  companies claimed and withdrew their refunds, validators their fees, pools their price and bonds',
+    );
   }
 
   // ---------------------------------------------------------------- steps
@@ -246,50 +297,102 @@ class Demo {
         units,
       },
     });
-    const known = (await this.api.query<{ offers: { totalCount: number } }>('{ offers(first: 1) { totalCount } }')).offers.totalCount;
+    const known = (await this.api.query<{ offers: { totalCount: number } }>('{ offers(first: 1) { totalCount } }'))
+      .offers.totalCount;
     await sendTransaction(requester, transaction);
     const id = known + 1;
-    await this.api.waitFor('the offer to be indexed', () => this.offer(id), (offer) => offer !== null, minute);
-    this.story.line(`  offer ${String(id)}, "${spec.name}": ${String(plan.steps)} batches of ${String(plan.batchSize)}, reward ${ether(rewardWei)} ETH and ${ether(validationFeeWei)} ETH for validators`);
+    await this.api.waitFor(
+      'the offer to be indexed',
+      () => this.offer(id),
+      (offer) => offer !== null,
+      minute,
+    );
+    this.story.line(
+      `  offer ${String(id)}, "${spec.name}": ${String(plan.steps)} batches of ${String(plan.batchSize)}, reward ${ether(rewardWei)} ETH and ${ether(validationFeeWei)} ETH for validators`,
+    );
     await Promise.all(
       localRoles.payers.map(async (role) => {
         const wallet = this.wallet(role);
         const payer = role === localRoles.payers[0] ? api : await this.signedIn(wallet);
-        await sendTransaction(wallet, await payer.prepare('prepareFund', 'offerId: $offerId', '$offerId: Int!', { offerId: id }));
+        await sendTransaction(
+          wallet,
+          await payer.prepare('prepareFund', 'offerId: $offerId', '$offerId: Int!', { offerId: id }),
+        );
       }),
     );
-    const funded = await this.api.waitFor('the shares', () => this.offer(id), (offer) => offer !== null && offer.state !== 'Funding', minute);
+    const funded = await this.api.waitFor(
+      'the shares',
+      () => this.offer(id),
+      (offer) => offer !== null && offer.state !== 'Funding',
+      minute,
+    );
     funded?.payers.forEach((payer, index) => {
-      this.story.line(`  ${(companies[index] ?? '').padEnd(15)} pays ${ether(BigInt(payer.paidWei ?? 0))} ETH (${String(payer.units)}/10)`);
+      this.story.line(
+        `  ${(companies[index] ?? '').padEnd(15)} pays ${ether(BigInt(payer.paidWei ?? 0))} ETH (${String(payer.units)}/10)`,
+      );
     });
     return id;
   }
 
   private async followMatch(id: number, explain: boolean): Promise<void> {
-    const awarded = await this.api.waitFor('an award', () => this.offer(id), (offer) => offer?.trainer != null || offer?.state === 'Refunded', 2 * minute);
-    const { matchReceipts } = await this.api.query<{ matchReceipts: { nodes: { receiptJson: string }[] } }>('query ($id: Int!) { matchReceipts(offerId: $id, first: 1) { nodes { receiptJson } } }', { id });
-    const receipt = JSON.parse(matchReceipts.nodes[0]?.receiptJson ?? '{}') as { inputsHash?: string; rejected?: { poolId: string; reason: string; priceWei: string | null }[] };
+    const awarded = await this.api.waitFor(
+      'an award',
+      () => this.offer(id),
+      (offer) => offer?.trainer != null || offer?.state === 'Refunded',
+      2 * minute,
+    );
+    const { matchReceipts } = await this.api.query<{ matchReceipts: { nodes: { receiptJson: string }[] } }>(
+      'query ($id: Int!) { matchReceipts(offerId: $id, first: 1) { nodes { receiptJson } } }',
+      { id },
+    );
+    const receipt = JSON.parse(matchReceipts.nodes[0]?.receiptJson ?? '{}') as {
+      inputsHash?: string;
+      rejected?: { poolId: string; reason: string; priceWei: string | null }[];
+    };
     for (const { poolId, reason, priceWei } of receipt.rejected ?? []) {
-      this.story.line(`  pool ${poolId.padEnd(13)} not chosen: ${reason}${priceWei === null ? '' : ` (${ether(BigInt(priceWei))} ETH)`}`);
+      this.story.line(
+        `  pool ${poolId.padEnd(13)} not chosen: ${reason}${priceWei === null ? '' : ` (${ether(BigInt(priceWei))} ETH)`}`,
+      );
     }
-    if (awarded?.trainer == null) throw new CommandError(exitCodes.failure, `Offer ${String(id)} found no pool: ${awarded?.unmatchableReason ?? 'see its match receipt'}.`);
-    this.story.line(`  pool ${this.poolOf(awarded.trainer).padEnd(13)} bids ${ether(BigInt(awarded.priceWei ?? 0))} ETH and is awarded the job; ${ether(lockedWei)} ETH of its stake is locked`);
-    if (explain) this.story.line(`  match receipt ${receipt.inputsHash ?? ''}: anyone with the inputs can replay the decision`);
+    if (awarded?.trainer == null)
+      throw new CommandError(
+        exitCodes.failure,
+        `Offer ${String(id)} found no pool: ${awarded?.unmatchableReason ?? 'see its match receipt'}.`,
+      );
+    this.story.line(
+      `  pool ${this.poolOf(awarded.trainer).padEnd(13)} bids ${ether(BigInt(awarded.priceWei ?? 0))} ETH and is awarded the job; ${ether(lockedWei)} ETH of its stake is locked`,
+    );
+    if (explain)
+      this.story.line(`  match receipt ${receipt.inputsHash ?? ''}: anyone with the inputs can replay the decision`);
   }
 
   private async followTraining(id: number): Promise<void> {
     const job = await this.api.waitFor(
       'training',
       async () => {
-        const { job: found } = await this.api.query<{ job: JobAnswer | null }>(`query ($id: Int!) { job(offerId: $id) { ${jobFields} } }`, { id });
-        if (found !== null) this.story.bar(found.step, found.steps, `batch ${String(found.step)}/${String(found.steps)}  loss ${(found.loss ?? 0).toFixed(4)}`);
+        const { job: found } = await this.api.query<{ job: JobAnswer | null }>(
+          `query ($id: Int!) { job(offerId: $id) { ${jobFields} } }`,
+          { id },
+        );
+        if (found !== null)
+          this.story.bar(
+            found.step,
+            found.steps,
+            `batch ${String(found.step)}/${String(found.steps)}  loss ${(found.loss ?? 0).toFixed(4)}`,
+          );
         return found;
       },
       (found) => found !== null && ['done', 'failed'].includes(found.state),
       8 * minute,
     );
-    if (job === null || job.state !== 'done') throw new CommandError(exitCodes.failure, `Job of offer ${String(id)} failed: ${job?.failure ?? 'unknown reason'}`);
-    this.story.line(`  ${String(job.steps)} batches on backend ${job.backend ?? ''}, final loss ${(job.loss ?? 0).toFixed(4)}, test accuracy ${(100 * (job.testAccuracy ?? 0)).toFixed(2)} %`);
+    if (job === null || job.state !== 'done')
+      throw new CommandError(
+        exitCodes.failure,
+        `Job of offer ${String(id)} failed: ${job?.failure ?? 'unknown reason'}`,
+      );
+    this.story.line(
+      `  ${String(job.steps)} batches on backend ${job.backend ?? ''}, final loss ${(job.loss ?? 0).toFixed(4)}, test accuracy ${(100 * (job.testAccuracy ?? 0)).toFixed(2)} %`,
+    );
     this.story.line(`  log   ${job.logReference ?? ''}`);
     this.story.line(`  model ${job.modelReference ?? ''}`);
   }
@@ -303,7 +406,9 @@ class Demo {
         const round = offer?.rounds.at(-1);
         if (round !== undefined && round.validators.length > 0 && told !== round.round) {
           told = round.round;
-          this.story.line(`  drawn: ${String(round.validators.length)} validators, segments ${[...round.segments].sort((a, b) => a - b).join(', ')}`);
+          this.story.line(
+            `  drawn: ${String(round.validators.length)} validators, segments ${[...round.segments].sort((a, b) => a - b).join(', ')}`,
+          );
         }
         return offer;
       },
@@ -311,7 +416,8 @@ class Demo {
       8 * minute,
     );
     if (settled === null) throw new CommandError(exitCodes.notFound, `Offer ${String(id)} is gone.`);
-    for (const [index, vote] of (settled.rounds.at(-1)?.votes ?? []).entries()) this.story.line(`  validator ${String(index + 1)} (${vote.validator}) votes ${voteNames[vote.vote ?? 0] ?? ''}`);
+    for (const [index, vote] of (settled.rounds.at(-1)?.votes ?? []).entries())
+      this.story.line(`  validator ${String(index + 1)} (${vote.validator}) votes ${voteNames[vote.vote ?? 0] ?? ''}`);
     return settled;
   }
 
@@ -335,12 +441,16 @@ class Demo {
     row('gas', '', ether(gasWei), ether(gasWei));
     row('sum', ether(sumBefore), ether(sumAfter + gasWei), ether(sumAfter + gasWei - sumBefore));
     this.story.line("  Windows are seconds here; the chain's clock was never advanced.");
-    if (sumBefore !== sumAfter + gasWei) throw new CommandError(exitCodes.failure, 'The sums do not agree: money was lost or made.');
+    if (sumBefore !== sumAfter + gasWei)
+      throw new CommandError(exitCodes.failure, 'The sums do not agree: money was lost or made.');
   }
 
   private async report(offer: OfferAnswer): Promise<OfferReport> {
     const job = await this.job(offer.id);
-    const { offerTransactions } = await this.api.query<{ offerTransactions: { name: string; hash: string }[] }>('query ($id: Int!) { offerTransactions(offerId: $id) { name hash } }', { id: offer.id });
+    const { offerTransactions } = await this.api.query<{ offerTransactions: { name: string; hash: string }[] }>(
+      'query ($id: Int!) { offerTransactions(offerId: $id) { name hash } }',
+      { id: offer.id },
+    );
     const transactions: OfferReport['transactions'] = [];
     for (const { name, hash } of offerTransactions) {
       const receipt = await this.stack.provider.getTransactionReceipt(hash);
@@ -363,11 +473,18 @@ class Demo {
   }
 
   private async offer(id: number): Promise<OfferAnswer | null> {
-    return (await this.api.query<{ offer: OfferAnswer | null }>(`query ($id: Int!) { offer(id: $id) { ${offerFields} } }`, { id })).offer;
+    return (
+      await this.api.query<{ offer: OfferAnswer | null }>(`query ($id: Int!) { offer(id: $id) { ${offerFields} } }`, {
+        id,
+      })
+    ).offer;
   }
 
   private async job(id: number): Promise<JobAnswer> {
-    const { job } = await this.api.query<{ job: JobAnswer | null }>(`query ($id: Int!) { job(offerId: $id) { ${jobFields} } }`, { id });
+    const { job } = await this.api.query<{ job: JobAnswer | null }>(
+      `query ($id: Int!) { job(offerId: $id) { ${jobFields} } }`,
+      { id },
+    );
     if (job === null) throw new CommandError(exitCodes.notFound, `There is no job for offer ${String(id)}.`);
     return job;
   }
@@ -377,7 +494,10 @@ class Demo {
   }
 
   private poolOf(trainer: string): string {
-    return this.accounts.find(({ address }) => address.toLowerCase() === trainer.toLowerCase())?.name.replace('pool ', '') ?? trainer;
+    return (
+      this.accounts.find(({ address }) => address.toLowerCase() === trainer.toLowerCase())?.name.replace('pool ', '') ??
+      trainer
+    );
   }
 
   private async signedIn(wallet: Wallet): Promise<ApiClient> {
@@ -398,18 +518,22 @@ class Demo {
 
   private async registerPool(pool: PoolPlan, wallet: Wallet): Promise<void> {
     const api = await this.signedIn(wallet);
-    await api.mutate('registerPool', 'mutation ($input: RegisterPoolInput!) { registerPool(input: $input) { __typename ... on Pool { id } ... on ForbiddenError { message } ... on ValidationError { message } } }', {
-      input: {
-        name: pool.name,
-        wallet: wallet.address,
-        gpuCount: 1,
-        gpuMemoryMiB: pool.gpuMemoryMiB,
-        cpuMilli: 2_000,
-        memoryMiB: 8_192,
-        floorPriceWeiPerGpuHour: String(pool.floorPriceWeiPerGpuHour),
-        marginBps: 500,
+    await api.mutate(
+      'registerPool',
+      'mutation ($input: RegisterPoolInput!) { registerPool(input: $input) { __typename ... on Pool { id } ... on ForbiddenError { message } ... on ValidationError { message } } }',
+      {
+        input: {
+          name: pool.name,
+          wallet: wallet.address,
+          gpuCount: 1,
+          gpuMemoryMiB: pool.gpuMemoryMiB,
+          cpuMilli: 2_000,
+          memoryMiB: 8_192,
+          floorPriceWeiPerGpuHour: String(pool.floorPriceWeiPerGpuHour),
+          marginBps: 500,
+        },
       },
-    });
+    );
     this.story.line(`  pool ${pool.name.padEnd(13)} ${pool.note}`);
   }
 

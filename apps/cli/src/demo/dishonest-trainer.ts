@@ -10,7 +10,12 @@ import { parseHeaderJson, progressPrinter, trainJob } from '@cotrain/trainer';
 
 const { values } = parseArgs({
   allowPositionals: true,
-  options: { swarm: { type: 'string' }, 'header-json': { type: 'string' }, workdir: { type: 'string' }, progress: { type: 'string' } },
+  options: {
+    swarm: { type: 'string' },
+    'header-json': { type: 'string' },
+    workdir: { type: 'string' },
+    progress: { type: 'string' },
+  },
 });
 const header = parseHeaderJson(values['header-json'] ?? '');
 const alteredStep = Math.floor(header.steps / 2);

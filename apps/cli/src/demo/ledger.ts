@@ -10,7 +10,11 @@ export interface Account {
 export type Balances = Map<string, bigint>;
 
 /** All balances at one block. */
-export async function readBalances(provider: JsonRpcProvider, accounts: readonly Account[], blockNumber: number): Promise<Balances> {
+export async function readBalances(
+  provider: JsonRpcProvider,
+  accounts: readonly Account[],
+  blockNumber: number,
+): Promise<Balances> {
   const balances: Balances = new Map();
   for (const { address } of accounts) balances.set(address, await provider.getBalance(address, blockNumber));
   return balances;
@@ -20,7 +24,10 @@ export async function readBalances(provider: JsonRpcProvider, accounts: readonly
 export async function gasPaid(provider: JsonRpcProvider, fromBlock: number, toBlock: number): Promise<bigint> {
   let paidWei = 0n;
   for (let number = fromBlock; number <= toBlock; number++) {
-    const receipts = (await provider.send('eth_getBlockReceipts', [`0x${number.toString(16)}`])) as { gasUsed: string; effectiveGasPrice: string }[];
+    const receipts = (await provider.send('eth_getBlockReceipts', [`0x${number.toString(16)}`])) as {
+      gasUsed: string;
+      effectiveGasPrice: string;
+    }[];
     for (const { gasUsed, effectiveGasPrice } of receipts) paidWei += BigInt(gasUsed) * BigInt(effectiveGasPrice);
   }
   return paidWei;

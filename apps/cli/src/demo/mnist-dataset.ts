@@ -1,5 +1,13 @@
 import { createRequire } from 'node:module';
-import { type DatasetManifest, encodeDatasetManifest, encodeRow, type Reference, rowBytes, shuffledRow, type ViewColumn } from '@cotrain/protocol';
+import {
+  type DatasetManifest,
+  encodeDatasetManifest,
+  encodeRow,
+  type Reference,
+  rowBytes,
+  shuffledRow,
+  type ViewColumn,
+} from '@cotrain/protocol';
 import type { SwarmClient } from '@cotrain/swarm';
 
 const columns: ViewColumn[] = [
@@ -10,7 +18,6 @@ const pixels = 784;
 const testRows = 2_000;
 /** The package holds its digits sorted; this seed fixes which of them are for training. */
 const shuffleSeed = 42n;
-
 
 /** What was packed. */
 export interface PackedDataset {
@@ -37,7 +44,11 @@ export async function packMnist(swarm: SwarmClient): Promise<PackedDataset> {
       test: { viewReference: await swarm.upload(test), rows: test.length / stride, rowBytes: stride },
     },
   };
-  return { manifest, manifestReference: await swarm.upload(encodeDatasetManifest(manifest)), bytes: train.length + test.length };
+  return {
+    manifest,
+    manifestReference: await swarm.upload(encodeDatasetManifest(manifest)),
+    bytes: train.length + test.length,
+  };
 }
 
 function readDigits(): Uint8Array[] {
@@ -47,9 +58,16 @@ function readDigits(): Uint8Array[] {
     const { data } = require(`mnist/src/digits/${String(digit)}.json`) as { data: number[] };
     for (let start = 0; start + pixels <= data.length; start += pixels) {
       const image = data.slice(start, start + pixels).map((value) => Math.round(value * 255));
-      rows.push(encodeRow(columns, new Map([['image', image], ['digit', [digit]]])));
+      rows.push(
+        encodeRow(
+          columns,
+          new Map([
+            ['image', image],
+            ['digit', [digit]],
+          ]),
+        ),
+      );
     }
   }
   return rows;
 }
-

@@ -18,7 +18,13 @@ export interface OfferAnswer {
   unmatchableReason: string | null;
   payers: { payer: string; units: number; paidWei: string | null; refundedWei: string | null }[];
   bids: { trainer: string; priceWei: string }[];
-  rounds: { round: number; segments: number[]; validators: string[]; verdict: number | null; votes: { validator: string; committed: boolean; vote: number | null }[] }[];
+  rounds: {
+    round: number;
+    segments: number[];
+    validators: string[];
+    verdict: number | null;
+    votes: { validator: string; committed: boolean; vote: number | null }[];
+  }[];
 }
 
 export const offerFields = `id state rewardWei trainer priceWei logReference modelReference paidWei refundableWei refundableEtherWei slashedWei
@@ -41,5 +47,6 @@ export interface JobAnswer {
   failure: string | null;
 }
 
-export const jobFields = 'name state step steps loss metric testAccuracy backend attempts logReference modelReference failure';
+export const jobFields =
+  'name state step steps loss metric testAccuracy backend attempts logReference modelReference failure';
 export const voteNames = ['no vote', 'valid', 'invalid', 'unavailable'] as const;

@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { decodeProgram, encodeJobSpec, encodeProgram, type JobSpec, canonicalJson, type Reference } from '@cotrain/protocol';
+import {
+  decodeProgram,
+  encodeJobSpec,
+  encodeProgram,
+  type JobSpec,
+  canonicalJson,
+  type Reference,
+} from '@cotrain/protocol';
 import type { SwarmClient } from '@cotrain/swarm';
 import { buildInitialState } from '@cotrain/trainer';
 
@@ -19,7 +26,10 @@ export interface JobPlan {
 }
 
 /** Puts program, initial state and JobSpec of an MNIST job on Swarm and returns the JobSpec's reference. */
-export async function publishMnistJob(swarm: SwarmClient, plan: JobPlan): Promise<{ jobSpecReference: Reference; spec: JobSpec }> {
+export async function publishMnistJob(
+  swarm: SwarmClient,
+  plan: JobPlan,
+): Promise<{ jobSpecReference: Reference; spec: JobSpec }> {
   const require = createRequire(import.meta.url);
   const file = join(dirname(require.resolve('@cotrain/trainer')), '../examples/mnist-mlp.program.json');
   const program = decodeProgram(canonicalJson(JSON.parse(await readFile(file, 'utf8')), 64));

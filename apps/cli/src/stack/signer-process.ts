@@ -17,18 +17,39 @@ export interface SignerProcess {
 }
 
 /** What pools, validators and keepers need, and nothing else. */
-const marketFunctions = ['bid', 'award', 'start', 'commit', 'finalize', 'expireFunding', 'expireAward', 'expireTraining', 'withdraw'];
+const marketFunctions = [
+  'bid',
+  'award',
+  'start',
+  'commit',
+  'finalize',
+  'expireFunding',
+  'expireAward',
+  'expireTraining',
+  'withdraw',
+];
 const quorumFunctions = ['draw', 'commitVote', 'revealVote', 'tally', 'withdraw'];
 const registryFunctions = ['withdraw', 'unbond'];
 
 /** Writes keys (0600), token and policy into `folder` and starts the signer on them. */
-export async function startSignerProcess(options: { folder: string; rpcUrl: string; deployment: Deployment; privateKeys: readonly string[]; maxBondEther?: string; port?: number }): Promise<SignerProcess> {
+export async function startSignerProcess(options: {
+  folder: string;
+  rpcUrl: string;
+  deployment: Deployment;
+  privateKeys: readonly string[];
+  maxBondEther?: string;
+  port?: number;
+}): Promise<SignerProcess> {
   const { folder, deployment } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = (name: string): string => join(folder, name);
   await writeFile(file('keys.json'), JSON.stringify(options.privateKeys), { mode: 0o600 });
-  if (!existsSync(file('token'))) await writeFile(file('token'), randomBytes(32).toString('base64url'), { mode: 0o600 });
-  await writeFile(file('policy.json'), JSON.stringify(policyOf(deployment, parseEther(options.maxBondEther ?? '10')), null, 2));
+  if (!existsSync(file('token')))
+    await writeFile(file('token'), randomBytes(32).toString('base64url'), { mode: 0o600 });
+  await writeFile(
+    file('policy.json'),
+    JSON.stringify(policyOf(deployment, parseEther(options.maxBondEther ?? '10')), null, 2),
+  );
   const require = createRequire(import.meta.url);
   const main = join(dirname(require.resolve('@cotrain/api')), 'signer/main.js');
   const child = spawn(process.execPath, [main], {
@@ -67,9 +88,18 @@ export async function startSignerProcess(options: { folder: string; rpcUrl: stri
 
 function policyOf(deployment: Deployment, maxBondWei: bigint): object {
   const rules = (to: string, abi: Parameters<typeof interfaceOf>[0], names: readonly string[]): object[] =>
-    names.map((name) => ({ to, name, selector: interfaceOf(abi).getFunction(name)?.selector, maxValueWei: name === 'bid' ? String(maxBondWei) : '0' }));
+    names.map((name) => ({
+      to,
+      name,
+      selector: interfaceOf(abi).getFunction(name)?.selector,
+      maxValueWei: name === 'bid' ? String(maxBondWei) : '0',
+    }));
   return {
-    allow: [...rules(deployment.market, trainingMarketAbi, marketFunctions), ...rules(deployment.quorum, sampledQuorumAbi, quorumFunctions), ...rules(deployment.registry, trainerRegistryAbi, registryFunctions)],
+    allow: [
+      ...rules(deployment.market, trainingMarketAbi, marketFunctions),
+      ...rules(deployment.quorum, sampledQuorumAbi, quorumFunctions),
+      ...rules(deployment.registry, trainerRegistryAbi, registryFunctions),
+    ],
     dailyValueWei: String(maxBondWei * 10n),
   };
 }

@@ -3,7 +3,16 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { type Api, startApi } from '@cotrain/api';
-import { type Anvil, deployContracts, type Deployment, type DeploymentParameters, loadDeployment, type Logger, saveDeployment, startAnvil } from '@cotrain/chain';
+import {
+  type Anvil,
+  deployContracts,
+  type Deployment,
+  type DeploymentParameters,
+  loadDeployment,
+  type Logger,
+  saveDeployment,
+  startAnvil,
+} from '@cotrain/chain';
 import { startSwarmStore, type SwarmStore } from '@cotrain/swarm';
 import { JsonRpcProvider, NonceManager, Wallet } from 'ethers';
 import { CommandError, exitCodes } from '../client/errors.ts';
@@ -83,7 +92,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const say = options.onStep ?? ((): void => undefined);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const running = await findStack(folder);
-  if (running !== null) throw new CommandError(exitCodes.failure, `A stack runs on ${folder} already (process ${String(running.pid)}). Stop it with \`cotrain down\`, or give another --dir.`);
+  if (running !== null)
+    throw new CommandError(
+      exitCodes.failure,
+      `A stack runs on ${folder} already (process ${String(running.pid)}). Stop it with \`cotrain down\`, or give another --dir.`,
+    );
 
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
@@ -91,7 +104,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await rm(stackFileOf(folder), { force: true });
   };
   try {
-    const anvil = await startAnvil({ port: options.rpcPort ?? 0, blockTimeSeconds: 1, stateFile: join(folder, 'chain.json') });
+    const anvil = await startAnvil({
+      port: options.rpcPort ?? 0,
+      blockTimeSeconds: 1,
+      stateFile: join(folder, 'chain.json'),
+    });
     closers.push(() => anvil.close());
     say(`chain      anvil, chain id ${String(anvil.chainId)}, one block a second, ${anvil.rpcUrl}`);
     const provider = new JsonRpcProvider(anvil.rpcUrl, anvil.chainId, { staticNetwork: true, cacheTimeout: -1 });
@@ -107,7 +124,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const keyOf = (index: number): string => anvil.accounts[index]?.privateKey ?? '';
     const addressOf = (index: number): string => anvil.accounts[index]?.address ?? '';
     const privateKeys = [localRoles.keeper, ...localRoles.pools, ...localRoles.validators].map(keyOf);
-    const signer = await startSignerProcess({ folder: join(folder, 'signer'), rpcUrl: anvil.rpcUrl, deployment, privateKeys });
+    const signer = await startSignerProcess({
+      folder: join(folder, 'signer'),
+      rpcUrl: anvil.rpcUrl,
+      deployment,
+      privateKeys,
+    });
     closers.push(() => signer.close());
     say(`signer     its own process (${String(signer.pid)}) with ${String(privateKeys.length)} keys`);
 
@@ -129,8 +151,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       logger: options.logger,
     });
     closers.push(() => api.close());
-    say(`API        GraphQL at ${api.graphqlUrl} on ${options.databaseUrl === undefined ? 'the embedded database' : 'PostgreSQL'}`);
-    const file: StackFile = { pid: process.pid, graphqlUrl: api.graphqlUrl, rpcUrl: anvil.rpcUrl, swarmUrl: store.url, signerPid: signer.pid };
+    say(
+      `API        GraphQL at ${api.graphqlUrl} on ${options.databaseUrl === undefined ? 'the embedded database' : 'PostgreSQL'}`,
+    );
+    const file: StackFile = {
+      pid: process.pid,
+      graphqlUrl: api.graphqlUrl,
+      rpcUrl: anvil.rpcUrl,
+      swarmUrl: store.url,
+      signerPid: signer.pid,
+    };
     await writeFile(stackFileOf(folder), `${JSON.stringify(file, null, 2)}\n`);
     return { anvil, provider, deployment, store, signer, api, close };
   } catch (error) {
@@ -145,7 +175,12 @@ export function trainerCommand(): string[] {
   return [process.execPath, join(dirname(require.resolve('@cotrain/trainer')), 'main.js')];
 }
 
-async function ensureDeployment(folder: string, anvil: Anvil, provider: JsonRpcProvider, parameters: DeploymentParameters): Promise<Deployment> {
+async function ensureDeployment(
+  folder: string,
+  anvil: Anvil,
+  provider: JsonRpcProvider,
+  parameters: DeploymentParameters,
+): Promise<Deployment> {
   const deployments = join(folder, 'deployments');
   if (existsSync(join(deployments, `${String(anvil.chainId)}.json`))) {
     const known = await loadDeployment(deployments, anvil.chainId);
