@@ -34,7 +34,13 @@ const glue = (await import(pathToFileURL(join(packageFolder, 'schema_engine_bg.j
 const { instance } = await WebAssembly.instantiate(readFileSync(join(packageFolder, 'schema_engine_bg.wasm')), {
   './schema_engine_bg.js': glue as unknown as WebAssembly.ModuleImports,
 });
-Object.assign(globalThis, { PRISMA_WASM_PANIC_REGISTRY: { set_message: (message: string) => { console.error(message); } } });
+Object.assign(globalThis, {
+  PRISMA_WASM_PANIC_REGISTRY: {
+    set_message: (message: string) => {
+      console.error(message);
+    },
+  },
+});
 glue.__wbg_set_wasm(instance.exports);
 (instance.exports['__wbindgen_start'] as () => void)();
 

@@ -58,8 +58,22 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const provider = new JsonRpcProvider(rpcUrl, deployment.chainId, { staticNetwork: true, cacheTimeout: -1 });
   const swarm = new SwarmClient({ url: swarmUrl });
   const signer = new SignerClient(options.signerUrl, options.signerToken);
-  const scheduler = new LocalProcessScheduler({ database, swarmUrl, workFolder: options.workFolder, trainerCommands: options.trainerCommands, logger });
-  const validators = new ValidatorEngine({ database, deployment, signer, swarmUrl, command: options.trainerCommands.default, validators: options.validators, logger });
+  const scheduler = new LocalProcessScheduler({
+    database,
+    swarmUrl,
+    workFolder: options.workFolder,
+    trainerCommands: options.trainerCommands,
+    logger,
+  });
+  const validators = new ValidatorEngine({
+    database,
+    deployment,
+    signer,
+    swarmUrl,
+    command: options.trainerCommands.default,
+    validators: options.validators,
+    logger,
+  });
   const engine = new MarketEngine({
     database,
     provider,
@@ -88,9 +102,24 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const changes = new ChangeFeed(database, logger);
   const host = options.host ?? '127.0.0.1';
   const signIn = new SignIn({ database, chainId: deployment.chainId, domain: options.domain ?? 'localhost', provider });
-  const context: ApiContext = { database, deployment, provider, swarm, signer, indexer, engine, signIn, changes, logger };
+  const context: ApiContext = {
+    database,
+    deployment,
+    provider,
+    swarm,
+    signer,
+    indexer,
+    engine,
+    signIn,
+    changes,
+    logger,
+  };
 
-  const app = await NestFactory.create(ApiModule.create(context, { introspection: options.introspection ?? true }), { logger: false, bodyParser: true, abortOnError: false });
+  const app = await NestFactory.create(ApiModule.create(context, { introspection: options.introspection ?? true }), {
+    logger: false,
+    bodyParser: true,
+    abortOnError: false,
+  });
   await app.listen(options.port ?? 0, host);
   const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
   await changes.start();
@@ -99,9 +128,12 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     logger.warn({ error: String(error) }, 'indexing stopped for good');
   });
   // Deadlines pass and validators finish without a new event: look regularly too.
-  const timer = setInterval(() => {
-    engine.wake();
-  }, Math.max(250, pollMs));
+  const timer = setInterval(
+    () => {
+      engine.wake();
+    },
+    Math.max(250, pollMs),
+  );
   const url = `http://${host}:${String(port)}`;
   return {
     url,

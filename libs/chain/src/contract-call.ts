@@ -105,7 +105,10 @@ export function decodeEvent<const TAbi extends Abi>(
  */
 function plain(value: unknown, type: ParamType): unknown {
   if (type.isArray()) return Array.from(value as Result, (item) => plain(item, type.arrayChildren));
-  if (type.isTuple()) return Object.fromEntries(type.components.map((member, index) => [member.name, plain((value as Result)[index], member)]));
+  if (type.isTuple())
+    return Object.fromEntries(
+      type.components.map((member, index) => [member.name, plain((value as Result)[index], member)]),
+    );
   const bits = /^u?int(\d+)$/.exec(type.type)?.[1];
   return bits !== undefined && Number(bits) <= 48 ? Number(value) : value;
 }

@@ -21,7 +21,13 @@ const maxMessageLength = 4_096;
 /** Sign-in with Ethereum (ERC-4361): a nonce, a signed message, a bearer token that is stored as its hash only. */
 export class SignIn {
   constructor(
-    private readonly options: { database: Database; chainId: number; domain: string; provider: JsonRpcProvider; now?: () => Date },
+    private readonly options: {
+      database: Database;
+      chainId: number;
+      domain: string;
+      provider: JsonRpcProvider;
+      now?: () => Date;
+    },
   ) {}
 
   async nonce(): Promise<string> {
@@ -41,7 +47,10 @@ export class SignIn {
     // Taken out before anything else is checked: a message is good for one try.
     const { count } = await prisma.signInNonce.deleteMany({ where: { nonce: siwe.nonce, expiresAt: { gt: now } } });
     if (count !== 1) throw new SignInRefusedError('nonce is unknown, used or expired: ask for a new one.');
-    if (siwe.chainId !== this.options.chainId) throw new SignInRefusedError(`chainId is ${String(siwe.chainId)}: sign for chain ${String(this.options.chainId)}.`);
+    if (siwe.chainId !== this.options.chainId)
+      throw new SignInRefusedError(
+        `chainId is ${String(siwe.chainId)}: sign for chain ${String(this.options.chainId)}.`,
+      );
     const { success, error } = await siwe.verify(
       { signature, domain: this.options.domain, nonce: siwe.nonce, time: now.toISOString() },
       { provider: this.options.provider, suppressExceptions: true },
@@ -49,7 +58,9 @@ export class SignIn {
     if (!success) throw new SignInRefusedError(`the message is refused: ${error?.type ?? 'wrong signature'}`);
     const token = randomBytes(32).toString('base64url');
     const expiresAt = new Date(now.getTime() + sessionHours * 3_600_000);
-    await prisma.session.create({ data: { tokenHash: hashToken(token), address: siwe.address, chainId: siwe.chainId, expiresAt } });
+    await prisma.session.create({
+      data: { tokenHash: hashToken(token), address: siwe.address, chainId: siwe.chainId, expiresAt },
+    });
     return { token, address: siwe.address, expiresAt };
   }
 
@@ -62,7 +73,10 @@ export class SignIn {
   }
 
   private parse(message: string): SiweMessage {
-    if (message.length > maxMessageLength) throw new SignInRefusedError(`message has ${String(message.length)} characters; at most ${String(maxMessageLength)} are read.`);
+    if (message.length > maxMessageLength)
+      throw new SignInRefusedError(
+        `message has ${String(message.length)} characters; at most ${String(maxMessageLength)} are read.`,
+      );
     try {
       return new SiweMessage(message);
     } catch (cause) {

@@ -6,7 +6,9 @@ type Hex = `0x${string}`;
 /** The contract call of an action, or null for an action that needs none. */
 export function callOf(action: OfferAction, offerId: number, deployment: Deployment): { to: Hex; data: Hex } | null {
   const id = BigInt(offerId);
-  const market = (functionName: 'award' | 'start' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining'): { to: Hex; data: Hex } => ({
+  const market = (
+    functionName: 'award' | 'start' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining',
+  ): { to: Hex; data: Hex } => ({
     to: deployment.market,
     ...encodeCall({ abi: trainingMarketAbi, functionName, args: [id] }),
   });
@@ -24,7 +26,11 @@ export function callOf(action: OfferAction, offerId: number, deployment: Deploym
     case 'commit':
       return {
         to: deployment.market,
-        ...encodeCall({ abi: trainingMarketAbi, functionName: 'commit', args: [id, action.logReference as Hex, action.modelReference as Hex] }),
+        ...encodeCall({
+          abi: trainingMarketAbi,
+          functionName: 'commit',
+          args: [id, action.logReference as Hex, action.modelReference as Hex],
+        }),
       };
     case 'withdraw':
       return null; // one withdrawal for each token that was credited: see MarketEngine

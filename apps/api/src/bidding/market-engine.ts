@@ -1,4 +1,11 @@
-import { type Deployment, encodeCall, type Logger, readContract, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
+import {
+  type Deployment,
+  encodeCall,
+  type Logger,
+  readContract,
+  trainerRegistryAbi,
+  trainingMarketAbi,
+} from '@cotrain/chain';
 import type { SwarmClient } from '@cotrain/swarm';
 import type { JsonRpcProvider } from 'ethers';
 import type { Database } from '../database/database.ts';
@@ -55,7 +62,10 @@ export class MarketEngine {
     }
     this.tick = this.look()
       .catch((error: unknown) => {
-        this.options.logger.warn({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'offers could not be looked after; again with the next block');
+        this.options.logger.warn(
+          { error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+          'offers could not be looked after; again with the next block',
+        );
       })
       .finally(() => {
         this.tick = null;
@@ -79,20 +89,38 @@ export class MarketEngine {
     if (newest === null) return;
     const now: ChainTime = { block: newest.number, timestamp: newest.timestamp };
     const held = await database.prisma.reservation.findMany({ where: { state: 'held' } });
-    const open = await database.prisma.offer.findMany({ where: { OR: [{ state: { in: openStates } }, { id: { in: held.map(({ offerId }) => offerId) } }] }, select: { id: true } });
-    const offers = await readOffers(open.map(({ id }) => id), database.prisma);
+    const open = await database.prisma.offer.findMany({
+      where: { OR: [{ state: { in: openStates } }, { id: { in: held.map(({ offerId }) => offerId) } }] },
+      select: { id: true },
+    });
+    const offers = await readOffers(
+      open.map(({ id }) => id),
+      database.prisma,
+    );
     const pools = await database.prisma.pool.findMany();
     const accounts = new Set((await this.options.signer.accounts()).map((account) => account.toLowerCase()));
     const ours = pools.filter((pool) => accounts.has(pool.wallet.toLowerCase()));
-    const jobs = new Map((await database.prisma.trainingJob.findMany({ where: { offerId: { in: [...offers.keys()] } } })).map((job) => [job.offerId, job]));
+    const jobs = new Map(
+      (await database.prisma.trainingJob.findMany({ where: { offerId: { in: [...offers.keys()] } } })).map((job) => [
+        job.offerId,
+        job,
+      ]),
+    );
     const toMatch: OfferView[] = [];
     for (const offer of [...offers.values()].sort((a, b) => a.id - b.id)) {
-      const receipt = await database.prisma.matchReceipt.findFirst({ where: { offerId: offer.id }, orderBy: { createdAt: 'desc' } });
+      const receipt = await database.prisma.matchReceipt.findFirst({
+        where: { offerId: offer.id },
+        orderBy: { createdAt: 'desc' },
+      });
       const own = {
         wallets: new Set(ours.map((pool) => pool.wallet.toLowerCase())),
         keeper: this.options.keeper,
         // An offer that nobody bid for is matched again: pools change. One that was bid for is not.
-        matched: receipt?.poolId != null && offer.bids.some((bid) => ours.some((pool) => pool.id === receipt.poolId && pool.wallet.toLowerCase() === bid.trainer.toLowerCase())),
+        matched:
+          receipt?.poolId != null &&
+          offer.bids.some((bid) =>
+            ours.some((pool) => pool.id === receipt.poolId && pool.wallet.toLowerCase() === bid.trainer.toLowerCase()),
+          ),
         job: jobs.get(offer.id) ?? null,
         reservationsHeld: held.some(({ offerId }) => offerId === offer.id),
       };
@@ -108,13 +136,24 @@ export class MarketEngine {
     await this.matchOffers(toMatch, ours, new Date(now.timestamp * 1000));
   }
 
-  private async act(offer: OfferView, action: Exclude<OfferAction, { kind: 'match' }>, ours: readonly Pool[]): Promise<void> {
+  private async act(
+    offer: OfferView,
+    action: Exclude<OfferAction, { kind: 'match' }>,
+    ours: readonly Pool[],
+  ): Promise<void> {
     const { deployment, database, scheduler } = this.options;
     const name = jobName(deployment.chainId, deployment.market, offer.id);
     switch (action.kind) {
       case 'schedule': {
         const pool = ours.find((candidate) => candidate.wallet.toLowerCase() === action.account.toLowerCase());
-        if (pool !== undefined) await scheduler.ensure({ name, offerId: offer.id, poolId: pool.id, poolName: pool.name, header: headerOf(offer) });
+        if (pool !== undefined)
+          await scheduler.ensure({
+            name,
+            offerId: offer.id,
+            poolId: pool.id,
+            poolName: pool.name,
+            header: headerOf(offer),
+          });
         return;
       }
       case 'stopJob':
@@ -135,7 +174,8 @@ export class MarketEngine {
         break;
     }
     const call = callOf(action, offer.id, deployment);
-    if (call !== null) await this.submit(`${action.kind}:${this.subject(offer, action.kind)}`, action.account, call.to, call.data, 0n);
+    if (call !== null)
+      await this.submit(`${action.kind}:${this.subject(offer, action.kind)}`, action.account, call.to, call.data, 0n);
   }
 
   /** What makes an intent of an offer unique: keeper's calls may be due several times, in different rounds. */
@@ -163,7 +203,12 @@ export class MarketEngine {
     const { deployment, provider } = this.options;
     const token = (offer.terms['token'] as Hex | undefined) ?? zeroAddress;
     for (const each of new Set<string>([token, zeroAddress])) {
-      const creditWei = await readContract(provider, { abi: trainingMarketAbi, address: deployment.market, functionName: 'credit', args: [account as Hex, each as Hex] });
+      const creditWei = await readContract(provider, {
+        abi: trainingMarketAbi,
+        address: deployment.market,
+        functionName: 'credit',
+        args: [account as Hex, each as Hex],
+      });
       if (creditWei === 0n) continue;
       const { data } = encodeCall({ abi: trainingMarketAbi, functionName: 'withdraw', args: [each as Hex] });
       await this.submit(`withdraw:${this.subject(offer, 'withdraw')}:${each}`, account, deployment.market, data, 0n);
@@ -211,7 +256,12 @@ export class MarketEngine {
   private async matchPool(pool: Pool): Promise<MatchPool> {
     const { database, deployment, provider } = this.options;
     const held = await database.prisma.reservation.findMany({ where: { poolId: pool.id, state: 'held' } });
-    const [freeStakeWei] = await readContract(provider, { abi: trainerRegistryAbi, address: deployment.registry, functionName: 'stakeOf', args: [pool.wallet as Hex] });
+    const [freeStakeWei] = await readContract(provider, {
+      abi: trainerRegistryAbi,
+      address: deployment.registry,
+      functionName: 'stakeOf',
+      args: [pool.wallet as Hex],
+    });
     return {
       id: pool.id,
       paused: pool.paused,
@@ -234,10 +284,18 @@ export class MarketEngine {
 
   /** Receipt and reservation are written together; a decision that was made before is not recorded twice. */
   private async recordDecision(receipt: ReturnType<typeof makeReceipt>, offer: MatchOffer): Promise<void> {
-    const same = await this.options.database.prisma.matchReceipt.findFirst({ where: { offerId: receipt.offerId }, orderBy: { createdAt: 'desc' } });
+    const same = await this.options.database.prisma.matchReceipt.findFirst({
+      where: { offerId: receipt.offerId },
+      orderBy: { createdAt: 'desc' },
+    });
     const chosen = receipt.chosen;
     const previous = same?.receipt as { rejected?: unknown } | undefined;
-    if (same !== null && same.poolId === (chosen?.poolId ?? null) && JSON.stringify(previous?.rejected) === JSON.stringify(receipt.rejected)) return;
+    if (
+      same !== null &&
+      same.poolId === (chosen?.poolId ?? null) &&
+      JSON.stringify(previous?.rejected) === JSON.stringify(receipt.rejected)
+    )
+      return;
     await this.options.database.prisma.$transaction(async (tx) => {
       await tx.matchReceipt.create({
         data: {
@@ -250,18 +308,44 @@ export class MarketEngine {
         },
       });
       if (chosen !== null) {
-        await tx.reservation.create({ data: { offerId: receipt.offerId, poolId: chosen.poolId, gpuSeconds: offer.gpuSeconds, priceWei: chosen.priceWei } });
+        await tx.reservation.create({
+          data: {
+            offerId: receipt.offerId,
+            poolId: chosen.poolId,
+            gpuSeconds: offer.gpuSeconds,
+            priceWei: chosen.priceWei,
+          },
+        });
       }
       await publish(tx, 'offer', receipt.offerId, {});
     });
   }
 
-  private async bid(offerId: number, reservation: { poolId: string; priceWei: string }, ours: readonly Pool[]): Promise<void> {
+  private async bid(
+    offerId: number,
+    reservation: { poolId: string; priceWei: string },
+    ours: readonly Pool[],
+  ): Promise<void> {
     const { deployment, provider } = this.options;
     const pool = ours.find(({ id }) => id === reservation.poolId);
     if (pool === undefined) return;
-    const bondWei = await readContract(provider, { abi: trainingMarketAbi, address: deployment.market, functionName: 'bidBondWei', args: [BigInt(offerId)] });
-    const { data } = encodeCall({ abi: trainingMarketAbi, functionName: 'bid', args: [BigInt(offerId), BigInt(reservation.priceWei)] });
-    await this.submit(`bid:${String(deployment.chainId)}:${deployment.market.toLowerCase()}:${String(offerId)}:${pool.id}`, pool.wallet, deployment.market, data, bondWei);
+    const bondWei = await readContract(provider, {
+      abi: trainingMarketAbi,
+      address: deployment.market,
+      functionName: 'bidBondWei',
+      args: [BigInt(offerId)],
+    });
+    const { data } = encodeCall({
+      abi: trainingMarketAbi,
+      functionName: 'bid',
+      args: [BigInt(offerId), BigInt(reservation.priceWei)],
+    });
+    await this.submit(
+      `bid:${String(deployment.chainId)}:${deployment.market.toLowerCase()}:${String(offerId)}:${pool.id}`,
+      pool.wallet,
+      deployment.market,
+      data,
+      bondWei,
+    );
   }
 }

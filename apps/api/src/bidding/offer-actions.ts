@@ -3,7 +3,10 @@ import type { OfferView } from '../indexing/fold-offer.ts';
 /** What can be done about an offer now. `account` is who must sign. */
 export type OfferAction =
   | { kind: 'match' }
-  | { kind: 'award' | 'draw' | 'tally' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining'; account: string }
+  | {
+      kind: 'award' | 'draw' | 'tally' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining';
+      account: string;
+    }
   | { kind: 'start'; account: string }
   | { kind: 'schedule'; account: string }
   | { kind: 'stopJob' }
@@ -36,11 +39,18 @@ const pendingVerdicts = new Set<number | null>([null, 4]);
  * Decides what to do about an offer: a pure function of what the chain says and what this deployment has. Each action
  * is idempotent, so deciding again before it has taken effect does no harm.
  */
-export function decideOfferActions(offer: OfferView, own: OwnState, now: ChainTime, awardConfirmations: number): OfferAction[] {
+export function decideOfferActions(
+  offer: OfferView,
+  own: OwnState,
+  now: ChainTime,
+  awardConfirmations: number,
+): OfferAction[] {
   const actions: OfferAction[] = [];
   const over = offer.deadline !== null && now.timestamp > offer.deadline;
   const ours = offer.trainer !== null && own.wallets.has(offer.trainer.toLowerCase());
-  const keep = (kind: 'award' | 'draw' | 'tally' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining'): void => {
+  const keep = (
+    kind: 'award' | 'draw' | 'tally' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining',
+  ): void => {
     if (own.keeper !== null) actions.push({ kind, account: own.keeper });
   };
   switch (offer.state) {
@@ -53,7 +63,8 @@ export function decideOfferActions(offer: OfferView, own: OwnState, now: ChainTi
       break;
     case 'Awarded':
       if (over) keep('expireAward');
-      else if (ours && offer.trainer !== null && now.block >= (offer.awardBlock ?? 0) + awardConfirmations) actions.push({ kind: 'start', account: offer.trainer });
+      else if (ours && offer.trainer !== null && now.block >= (offer.awardBlock ?? 0) + awardConfirmations)
+        actions.push({ kind: 'start', account: offer.trainer });
       break;
     case 'Training':
       if (over) keep('expireTraining');
@@ -69,7 +80,8 @@ export function decideOfferActions(offer: OfferView, own: OwnState, now: ChainTi
       }
   }
   // Somebody else won, the award was reorganised away, or all is over.
-  if (own.job?.state === 'running' && !(ours && (offer.state === 'Training' || offer.state === 'Awarded'))) actions.push({ kind: 'stopJob' });
+  if (own.job?.state === 'running' && !(ours && (offer.state === 'Training' || offer.state === 'Awarded')))
+    actions.push({ kind: 'stopJob' });
   return actions;
 }
 

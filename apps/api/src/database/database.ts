@@ -22,8 +22,13 @@ export type Transaction = Prisma.TransactionClient;
  * PostgreSQL by `databaseUrl`, otherwise PGlite in `pgliteFolder` (in memory without one). Both get the same
  * migrations. PGlite belongs to one process.
  */
-export async function createDatabase(options: { databaseUrl?: string | undefined; pgliteFolder?: string | undefined }): Promise<Database> {
-  return options.databaseUrl === undefined ? createEmbedded(options.pgliteFolder) : createPostgresql(options.databaseUrl);
+export async function createDatabase(options: {
+  databaseUrl?: string | undefined;
+  pgliteFolder?: string | undefined;
+}): Promise<Database> {
+  return options.databaseUrl === undefined
+    ? createEmbedded(options.pgliteFolder)
+    : createPostgresql(options.databaseUrl);
 }
 
 const transactionOptions = { maxWait: 15_000, timeout: 60_000 };

@@ -14,7 +14,9 @@ export class MigrationChangedError extends Error {
   readonly retryable = false;
 
   constructor(readonly migration: string) {
-    super(`Migration ${migration} was applied in another version than the file says. Applied migrations must not change: write a new one.`);
+    super(
+      `Migration ${migration} was applied in another version than the file says. Applied migrations must not change: write a new one.`,
+    );
   }
 }
 
@@ -26,19 +28,24 @@ const folder = join(import.meta.dirname, '../../../../prisma/migrations');
  * @returns names of the migrations that were applied now
  */
 export async function migrate(connection: SqlConnection, migrationsFolder = folder): Promise<string[]> {
-  await connection.script('CREATE TABLE IF NOT EXISTS "_migration" ("name" TEXT PRIMARY KEY, "checksum" TEXT NOT NULL)');
+  await connection.script(
+    'CREATE TABLE IF NOT EXISTS "_migration" ("name" TEXT PRIMARY KEY, "checksum" TEXT NOT NULL)',
+  );
   const names = readdirSync(migrationsFolder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map((entry) => entry.name)
     .sort();
   const applied: string[] = [];
   for (const name of names) {
-    if (!/^[0-9]{14}_[a-z0-9_]+$/.test(name)) throw new Error(`${name} is no migration's name: use <14 digits>_<lower-case words>.`);
+    if (!/^[0-9]{14}_[a-z0-9_]+$/.test(name))
+      throw new Error(`${name} is no migration's name: use <14 digits>_<lower-case words>.`);
     const sql = readFileSync(join(migrationsFolder, name, 'migration.sql'), 'utf8');
     const checksum = createHash('sha256').update(sql).digest('hex');
     if (await isApplied(connection, name, checksum)) continue;
     try {
-      await connection.script(`BEGIN; LOCK TABLE "_migration" IN EXCLUSIVE MODE;\nINSERT INTO "_migration" VALUES ('${name}', '${checksum}');\n${sql}\n;COMMIT;`);
+      await connection.script(
+        `BEGIN; LOCK TABLE "_migration" IN EXCLUSIVE MODE;\nINSERT INTO "_migration" VALUES ('${name}', '${checksum}');\n${sql}\n;COMMIT;`,
+      );
       applied.push(name);
     } catch (error) {
       await connection.script('ROLLBACK');

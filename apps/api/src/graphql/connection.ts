@@ -55,10 +55,20 @@ export function pageSize(first: number | undefined): number {
 }
 
 /** Cuts `rows`, of which one more than the page was read, into a page. */
-export function page<T>(rows: readonly T[], size: number, totalCount: number, cursorOf: (row: T) => string): Connection<T> {
+export function page<T>(
+  rows: readonly T[],
+  size: number,
+  totalCount: number,
+  cursorOf: (row: T) => string,
+): Connection<T> {
   const nodes = rows.slice(0, size);
   const edges = nodes.map((node) => ({ node, cursor: encodeCursor(cursorOf(node)) }));
-  return { edges, nodes, totalCount, pageInfo: { hasNextPage: rows.length > size, endCursor: edges.at(-1)?.cursor ?? null } };
+  return {
+    edges,
+    nodes,
+    totalCount,
+    pageInfo: { hasNextPage: rows.length > size, endCursor: edges.at(-1)?.cursor ?? null },
+  };
 }
 
 export function encodeCursor(key: string): string {

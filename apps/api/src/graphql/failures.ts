@@ -31,10 +31,14 @@ export function fail<T extends FailureClass>(type: T, fields: Omit<InstanceType<
 }
 
 /** A result type: the success or one of the failures. */
-export function resultOf<T extends new (...args: never[]) => object>(name: string, success: T): ReturnType<typeof createUnionType> {
+export function resultOf<T extends new (...args: never[]) => object>(
+  name: string,
+  success: T,
+): ReturnType<typeof createUnionType> {
   return createUnionType({
     name,
     types: () => [success, ...failureTypes] as never,
-    resolveType: (value: object) => [success, ...failureTypes].find((type) => value instanceof type)?.name ?? success.name,
+    resolveType: (value: object) =>
+      [success, ...failureTypes].find((type) => value instanceof type)?.name ?? success.name,
   });
 }

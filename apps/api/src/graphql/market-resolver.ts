@@ -29,7 +29,14 @@ export class MarketResolver {
   @Query(() => Market, { description: 'Chain, contracts and Swarm endpoint of this deployment.' })
   market(): Market {
     const { deployment, swarm, indexer } = this.api;
-    return { chainId: deployment.chainId, market: deployment.market, registry: deployment.registry, quorum: deployment.quorum, swarmUrl: swarm.url, indexedBlock: indexer.status().cursor };
+    return {
+      chainId: deployment.chainId,
+      market: deployment.market,
+      registry: deployment.registry,
+      quorum: deployment.quorum,
+      swarmUrl: swarm.url,
+      indexedBlock: indexer.status().cursor,
+    };
   }
 
   @Query(() => Offer, { nullable: true })
@@ -57,16 +64,31 @@ export class MarketResolver {
     const beyond = Number.isInteger(cursor) ? { id: oldestFirst ? { gt: cursor } : { lt: cursor } } : {};
     const { prisma } = this.api.database;
     const [rows, total] = await Promise.all([
-      prisma.offer.findMany({ where: { ...filter, ...beyond }, include: offerRelations, orderBy: { id: oldestFirst ? 'asc' : 'desc' }, take: size + 1 }),
+      prisma.offer.findMany({
+        where: { ...filter, ...beyond },
+        include: offerRelations,
+        orderBy: { id: oldestFirst ? 'asc' : 'desc' },
+        take: size + 1,
+      }),
       prisma.offer.count({ where: filter }),
     ]);
     return page(await offersView(rows, this.api.database), size, total, (offer) => String(offer.id));
   }
 
-  @Query(() => [OfferTransaction], { description: 'Transactions whose events concern the offer, in chain order; at most 500.' })
+  @Query(() => [OfferTransaction], {
+    description: 'Transactions whose events concern the offer, in chain order; at most 500.',
+  })
   async offerTransactions(@Args('offerId', { type: () => Int }) offerId: number): Promise<OfferTransaction[]> {
-    const events = await this.api.database.prisma.chainEvent.findMany({ where: { offerId }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }], take: 500 });
-    return events.map(({ eventName, transactionHash, blockNumber }) => ({ name: eventName, hash: transactionHash, blockNumber }));
+    const events = await this.api.database.prisma.chainEvent.findMany({
+      where: { offerId },
+      orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }],
+      take: 500,
+    });
+    return events.map(({ eventName, transactionHash, blockNumber }) => ({
+      name: eventName,
+      hash: transactionHash,
+      blockNumber,
+    }));
   }
 
   @Query(() => TrainingJob, { nullable: true })
@@ -85,7 +107,11 @@ export class MarketResolver {
     const where = state ? { state } : {};
     const { prisma } = this.api.database;
     const [rows, total] = await Promise.all([
-      prisma.trainingJob.findMany({ where: { ...where, ...(Number.isInteger(cursor) ? { offerId: { lt: cursor } } : {}) }, orderBy: { offerId: 'desc' }, take: size + 1 }),
+      prisma.trainingJob.findMany({
+        where: { ...where, ...(Number.isInteger(cursor) ? { offerId: { lt: cursor } } : {}) },
+        orderBy: { offerId: 'desc' },
+        take: size + 1,
+      }),
       prisma.trainingJob.count({ where }),
     ]);
     return page<TrainingJob>(rows, size, total, (job) => String(job.offerId));
@@ -101,7 +127,11 @@ export class MarketResolver {
     const cursor = Number(decodeCursor(after) ?? Number.NaN);
     const { prisma } = this.api.database;
     const [rows, total] = await Promise.all([
-      prisma.logBatch.findMany({ where: { offerId, ...(Number.isInteger(cursor) ? { step: { gt: cursor } } : {}) }, orderBy: { step: 'asc' }, take: size + 1 }),
+      prisma.logBatch.findMany({
+        where: { offerId, ...(Number.isInteger(cursor) ? { step: { gt: cursor } } : {}) },
+        orderBy: { step: 'asc' },
+        take: size + 1,
+      }),
       prisma.logBatch.count({ where: { offerId } }),
     ]);
     return page<LogBatch>(rows, size, total, (batch) => String(batch.step));
@@ -126,7 +156,10 @@ export class MarketResolver {
     return page<MatchReceipt>(nodes, size, total, (receipt) => String(times.get(receipt.id)));
   }
 
-  @Subscription(() => Offer, { resolve: (offer: Offer) => offer, description: 'The offer after each change; of all offers without an id.' })
+  @Subscription(() => Offer, {
+    resolve: (offer: Offer) => offer,
+    description: 'The offer after each change; of all offers without an id.',
+  })
   async *offerChanged(@Args('offerId', mediumInt) offerId?: number): AsyncGenerator<Offer> {
     for await (const change of this.api.changes.changes('offer', offerId ?? null, new AbortController().signal)) {
       const offer = await this.offer(change.offerId);

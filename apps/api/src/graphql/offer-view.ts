@@ -13,7 +13,11 @@ type OfferRow = Prisma.OfferGetPayload<{ include: typeof offerRelations }>;
 
 /** Rows as GraphQL shows them, with what is known of their documents. */
 export async function offersView(rows: readonly OfferRow[], database: Database): Promise<Offer[]> {
-  const documents = new Map((await database.prisma.offerDocuments.findMany({ where: { offerId: { in: rows.map(({ id }) => id) } } })).map((row) => [row.offerId, row]));
+  const documents = new Map(
+    (await database.prisma.offerDocuments.findMany({ where: { offerId: { in: rows.map(({ id }) => id) } } })).map(
+      (row) => [row.offerId, row],
+    ),
+  );
   return rows.map((row) => {
     const found = documents.get(row.id);
     return {

@@ -13,12 +13,26 @@ const address = z.string().regex(/^0x[0-9a-fA-F]{40}$/, 'must be an address');
 
 /** Bounds of a pool, whoever registers it. */
 const poolSchema = z.object({
-  name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a DNS label: lower-case letters, digits and hyphens'),
+  name: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a DNS label: lower-case letters, digits and hyphens'),
   wallet: address,
   gpuCount: z.number().int().min(0).max(100_000),
-  gpuMemoryMiB: z.number().int().min(0).max(2 ** 24),
-  cpuMilli: z.number().int().min(1).max(2 ** 30),
-  memoryMiB: z.number().int().min(1).max(2 ** 30),
+  gpuMemoryMiB: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 24),
+  cpuMilli: z
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 30),
+  memoryMiB: z
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 30),
   floorPriceWeiPerGpuHour: z.string().regex(/^\d{1,38}$/, 'must be a decimal amount in wei'),
   marginBps: z.number().int().min(0).max(100_000),
   runtimes: z.array(z.enum(runtimes)).min(1).max(8),
@@ -51,14 +65,23 @@ export class PoolResolver {
     const where = owner ? { owner: { equals: owner, mode: 'insensitive' as const } } : {};
     const { prisma } = this.api.database;
     const [rows, total] = await Promise.all([
-      prisma.pool.findMany({ where: { ...where, id: { gt: decodeCursor(after) ?? '' } }, orderBy: { id: 'asc' }, take: size + 1 }),
+      prisma.pool.findMany({
+        where: { ...where, id: { gt: decodeCursor(after) ?? '' } },
+        orderBy: { id: 'asc' },
+        take: size + 1,
+      }),
       prisma.pool.count({ where }),
     ]);
     return page(rows.map(view), size, total, (pool) => pool.id);
   }
 
-  @Mutation(() => PoolResult, { description: 'Registers a pool, or changes the one of that name; the signed-in address owns it.' })
-  async registerPool(@Args('input', { type: () => RegisterPoolInput }) input: RegisterPoolInput, @Context() { identity }: RequestContext): Promise<Result> {
+  @Mutation(() => PoolResult, {
+    description: 'Registers a pool, or changes the one of that name; the signed-in address owns it.',
+  })
+  async registerPool(
+    @Args('input', { type: () => RegisterPoolInput }) input: RegisterPoolInput,
+    @Context() { identity }: RequestContext,
+  ): Promise<Result> {
     if (identity === null) return unauthenticated();
     const parsed = poolSchema.safeParse(input);
     if (!parsed.success) {
@@ -68,8 +91,13 @@ export class PoolResolver {
     const { prisma } = this.api.database;
     const { name } = parsed.data;
     const existing = await prisma.pool.findUnique({ where: { name } });
-    if (existing !== null && existing.owner !== identity.address) return fail(ForbiddenError, { message: `Pool ${name} belongs to ${existing.owner}.` });
-    const data = { ...parsed.data, windows: parsed.data.windows as unknown as Prisma.InputJsonArray, owner: identity.address };
+    if (existing !== null && existing.owner !== identity.address)
+      return fail(ForbiddenError, { message: `Pool ${name} belongs to ${existing.owner}.` });
+    const data = {
+      ...parsed.data,
+      windows: parsed.data.windows as unknown as Prisma.InputJsonArray,
+      owner: identity.address,
+    };
     const row = await prisma.pool.upsert({ where: { name }, create: { id: name, ...data }, update: data });
     this.api.engine.wake();
     return view(row);
@@ -85,7 +113,8 @@ export class PoolResolver {
     const { prisma } = this.api.database;
     const existing = await prisma.pool.findUnique({ where: { id } });
     if (existing === null) return fail(NotFoundError, { message: `There is no pool ${id.slice(0, 80)}.` });
-    if (existing.owner !== identity.address) return fail(ForbiddenError, { message: `Pool ${id} belongs to ${existing.owner}.` });
+    if (existing.owner !== identity.address)
+      return fail(ForbiddenError, { message: `Pool ${id} belongs to ${existing.owner}.` });
     const row = await prisma.pool.update({ where: { id }, data: { paused } });
     this.api.engine.wake();
     return view(row);

@@ -13,7 +13,12 @@ export function depthLimit(context: ValidationContext): ASTVisitor {
       enter(node) {
         if (node.name.value.startsWith('__')) return false;
         if (++depth > maxDepth) {
-          context.reportError(new GraphQLError(`The query nests deeper than ${String(maxDepth)} fields.`, { nodes: node, extensions: { code: 'QUERY_TOO_DEEP' } }));
+          context.reportError(
+            new GraphQLError(`The query nests deeper than ${String(maxDepth)} fields.`, {
+              nodes: node,
+              extensions: { code: 'QUERY_TOO_DEEP' },
+            }),
+          );
           return false;
         }
         return undefined;
@@ -37,13 +42,19 @@ export function complexityLimit(schema: () => GraphQLSchema): ApolloServerPlugin
             ...(request.variables ? { variables: request.variables } : {}),
             ...(operationName ? { operationName } : {}),
             estimators: [
-              ({ args, childComplexity, field }) => (field.name.endsWith('s') && typeof args['first'] === 'number' ? 1 + childComplexity * Math.min(100, Math.max(1, args['first'])) : undefined),
+              ({ args, childComplexity, field }) =>
+                field.name.endsWith('s') && typeof args['first'] === 'number'
+                  ? 1 + childComplexity * Math.min(100, Math.max(1, args['first']))
+                  : undefined,
               fieldExtensionsEstimator(),
               simpleEstimator({ defaultComplexity: 1 }),
             ],
           });
           if (complexity > maxComplexity) {
-            throw new GraphQLError(`The query costs ${String(complexity)}; at most ${String(maxComplexity)} is answered. Ask for fewer items or fields.`, { extensions: { code: 'QUERY_TOO_COMPLEX' } });
+            throw new GraphQLError(
+              `The query costs ${String(complexity)}; at most ${String(maxComplexity)} is answered. Ask for fewer items or fields.`,
+              { extensions: { code: 'QUERY_TOO_COMPLEX' } },
+            );
           }
           return Promise.resolve();
         },

@@ -11,12 +11,16 @@ import { SignInResult, SignInSession } from './types.ts';
 export class SessionResolver {
   constructor(@Inject(API_CONTEXT) private readonly api: ApiContext) {}
 
-  @Mutation(() => String, { description: 'A nonce for a Sign-In with Ethereum message; good for ten minutes and one sign-in.' })
+  @Mutation(() => String, {
+    description: 'A nonce for a Sign-In with Ethereum message; good for ten minutes and one sign-in.',
+  })
   signInNonce(): Promise<string> {
     return this.api.signIn.nonce();
   }
 
-  @Mutation(() => SignInResult, { description: 'Checks message and signature (also of a contract wallet) and returns a bearer token.' })
+  @Mutation(() => SignInResult, {
+    description: 'Checks message and signature (also of a contract wallet) and returns a bearer token.',
+  })
   async signIn(
     @Args('message', { type: () => String }) message: string,
     @Args('signature', { type: () => String }) signature: string,
@@ -25,7 +29,8 @@ export class SessionResolver {
       const { token, address, expiresAt } = await this.api.signIn.signIn(message, signature);
       return Object.assign(new SignInSession(), { token, address, expiresAt: expiresAt.toISOString() });
     } catch (error) {
-      if (error instanceof SignInRefusedError) return fail(ValidationError, { field: 'message', message: error.message });
+      if (error instanceof SignInRefusedError)
+        return fail(ValidationError, { field: 'message', message: error.message });
       throw error;
     }
   }

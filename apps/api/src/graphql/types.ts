@@ -109,7 +109,8 @@ export class Offer {
   @Field(() => [Payer]) payers!: Payer[];
   @Field(() => [Bid]) bids!: Bid[];
   @Field(() => [VerificationRound]) rounds!: VerificationRound[];
-  @Field(() => Boolean, { nullable: true, description: 'Null before the documents were read.' }) matchable!: boolean | null;
+  @Field(() => Boolean, { nullable: true, description: 'Null before the documents were read.' }) matchable!:
+    boolean | null;
   @Field(() => String, { nullable: true }) unmatchableReason!: string | null;
   @Field(() => String, { nullable: true }) jobSpecJson!: string | null;
 }
@@ -160,7 +161,8 @@ export class PoolWindowInput {
 @InputType()
 export class RegisterPoolInput {
   @Field(() => String) name!: string;
-  @Field(() => String, { description: 'Address that bids and is paid; its key is in the signer, never here.' }) wallet!: string;
+  @Field(() => String, { description: 'Address that bids and is paid; its key is in the signer, never here.' })
+  wallet!: string;
   @Field(() => Int) gpuCount!: number;
   @Field(() => Int) gpuMemoryMiB!: number;
   @Field(() => Int) cpuMilli!: number;

@@ -6,9 +6,24 @@ const registry = new Registry();
 collectDefaultMetrics({ register: registry, prefix: 'cotrain_' });
 const head = new Gauge({ name: 'cotrain_chain_head_block', help: 'Newest block of the chain', registers: [registry] });
 const cursor = new Gauge({ name: 'cotrain_indexed_block', help: 'Newest indexed block', registers: [registry] });
-const offers = new Gauge({ name: 'cotrain_offers', help: 'Offers by state', labelNames: ['state'], registers: [registry] });
-const jobs = new Gauge({ name: 'cotrain_training_jobs', help: 'Training jobs by state', labelNames: ['state'], registers: [registry] });
-const up = new Gauge({ name: 'cotrain_dependency_up', help: '1 when a part answers', labelNames: ['part'], registers: [registry] });
+const offers = new Gauge({
+  name: 'cotrain_offers',
+  help: 'Offers by state',
+  labelNames: ['state'],
+  registers: [registry],
+});
+const jobs = new Gauge({
+  name: 'cotrain_training_jobs',
+  help: 'Training jobs by state',
+  labelNames: ['state'],
+  registers: [registry],
+});
+const up = new Gauge({
+  name: 'cotrain_dependency_up',
+  help: '1 when a part answers',
+  labelNames: ['part'],
+  registers: [registry],
+});
 
 /** The figures of this moment in Prometheus' text format. */
 export async function renderMetrics(api: ApiContext): Promise<string> {

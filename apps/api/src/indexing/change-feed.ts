@@ -49,7 +49,9 @@ export class ChangeFeed {
   /** Changes from now on, until the signal. A slow reader loses the oldest, not the newest: at most 1,000 wait. */
   async *changes(topic: OutboxTopic, offerId: number | null, signal: AbortSignal): AsyncGenerator<Change> {
     try {
-      for await (const [change] of on(this.emitter, topic, { signal, highWaterMark: 1_000 }) as AsyncIterable<[Change]>) {
+      for await (const [change] of on(this.emitter, topic, { signal, highWaterMark: 1_000 }) as AsyncIterable<
+        [Change]
+      >) {
         if (offerId === null || change.offerId === offerId) yield change;
       }
     } catch (error) {
@@ -77,7 +79,11 @@ export class ChangeFeed {
 
   private async read(): Promise<void> {
     const { prisma } = this.database;
-    const rows = await prisma.outbox.findMany({ where: { sequence: { gt: this.sequence } }, orderBy: { sequence: 'asc' }, take: 1_000 });
+    const rows = await prisma.outbox.findMany({
+      where: { sequence: { gt: this.sequence } },
+      orderBy: { sequence: 'asc' },
+      take: 1_000,
+    });
     for (const { sequence, topic, offerId, payload } of rows) {
       this.sequence = sequence;
       this.emitter.emit(topic, { topic, offerId, payload } satisfies Omit<Change, 'topic'> & { topic: string });

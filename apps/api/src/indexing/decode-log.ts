@@ -1,7 +1,9 @@
 import { type Deployment, decodeEvent, type RawLog, sampledQuorumAbi, trainingMarketAbi } from '@cotrain/chain';
 
 /** Chooses the ABI by the contract that wrote the log; logs of others are none of ours. */
-export function logDecoder(deployment: Deployment): (log: RawLog) => { eventName: string; args: Record<string, unknown> } | null {
+export function logDecoder(
+  deployment: Deployment,
+): (log: RawLog) => { eventName: string; args: Record<string, unknown> } | null {
   const market = deployment.market.toLowerCase();
   const quorum = deployment.quorum.toLowerCase();
   return (log) => {
@@ -14,5 +16,7 @@ export function logDecoder(deployment: Deployment): (log: RawLog) => { eventName
 
 /** Arguments as JSON: integers that do not fit a number become decimal strings. */
 export function jsonArguments(args: Record<string, unknown>): Record<string, unknown> {
-  return JSON.parse(JSON.stringify(args, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))) as Record<string, unknown>;
+  return JSON.parse(
+    JSON.stringify(args, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
+  ) as Record<string, unknown>;
 }

@@ -1,5 +1,16 @@
 /** States of an offer, by the number that the contract uses. */
-export const offerStates = ['None', 'Funding', 'Bidding', 'Awarded', 'Training', 'Committed', 'Paid', 'Slashed', 'Refunded', 'Cancelled'] as const;
+export const offerStates = [
+  'None',
+  'Funding',
+  'Bidding',
+  'Awarded',
+  'Training',
+  'Committed',
+  'Paid',
+  'Slashed',
+  'Refunded',
+  'Cancelled',
+] as const;
 export type OfferState = (typeof offerStates)[number];
 
 /** An event as it is stored: arguments are JSON. */
@@ -137,7 +148,13 @@ function applyEvent(offer: OfferView, event: StoredEvent): void {
       break;
     case 'BidPlaced':
       offer.bids = offer.bids.filter((bid) => bid.trainer !== args['trainer']);
-      offer.bids.push({ trainer: text(args['trainer']), priceWei: text(args['priceWei']), placedId: event.id, displaced: false, forfeited: false });
+      offer.bids.push({
+        trainer: text(args['trainer']),
+        priceWei: text(args['priceWei']),
+        placedId: event.id,
+        displaced: false,
+        forfeited: false,
+      });
       break;
     case 'BidDisplaced':
       setBid(offer, args['trainer'], { displaced: true });
@@ -230,7 +247,17 @@ function setVote(offer: OfferView, args: Record<string, unknown>, change: Partia
 function openRound(offer: OfferView, round: number, drawBlock: number | null): RoundView {
   let found = offer.rounds.find((candidate) => candidate.round === round);
   if (found === undefined) {
-    found = { round, drawBlock: 0, validators: [], segments: [], commitDeadline: null, revealDeadline: null, votes: [], verdict: null, challenger: null };
+    found = {
+      round,
+      drawBlock: 0,
+      validators: [],
+      segments: [],
+      commitDeadline: null,
+      revealDeadline: null,
+      votes: [],
+      verdict: null,
+      challenger: null,
+    };
     offer.rounds.push(found);
     offer.verifyRound = round;
   }

@@ -43,17 +43,19 @@ export class SqlIndexerStore implements IndexerStore<Transaction> {
       return { ...event, args, offerId: 'offerId' in args ? Number(args['offerId']) : null };
     });
     await tx.chainEvent.createMany({
-      data: stored.map(({ id, blockNumber, logIndex, blockTimestamp, transactionHash, address, eventName, offerId, args }) => ({
-        id,
-        blockNumber,
-        logIndex,
-        blockTimestamp,
-        transactionHash,
-        address,
-        eventName,
-        offerId,
-        args: args as Prisma.InputJsonObject,
-      })),
+      data: stored.map(
+        ({ id, blockNumber, logIndex, blockTimestamp, transactionHash, address, eventName, offerId, args }) => ({
+          id,
+          blockNumber,
+          logIndex,
+          blockTimestamp,
+          transactionHash,
+          address,
+          eventName,
+          offerId,
+          args: args as Prisma.InputJsonObject,
+        }),
+      ),
     });
     const byOffer = Map.groupBy(
       stored.filter((event) => event.offerId !== null),
@@ -66,11 +68,18 @@ export class SqlIndexerStore implements IndexerStore<Transaction> {
   }
 
   async rollbackTo(blockNumber: number, tx: Transaction): Promise<void> {
-    const gone = await tx.chainEvent.findMany({ where: { blockNumber: { gt: blockNumber }, offerId: { not: null } }, distinct: ['offerId'], select: { offerId: true } });
+    const gone = await tx.chainEvent.findMany({
+      where: { blockNumber: { gt: blockNumber }, offerId: { not: null } },
+      distinct: ['offerId'],
+      select: { offerId: true },
+    });
     const offerIds = gone.map(({ offerId }) => offerId ?? 0);
     await tx.chainEvent.deleteMany({ where: { blockNumber: { gt: blockNumber } } });
     await tx.blockHeader.deleteMany({ where: { number: { gt: blockNumber } } });
-    const left = await tx.chainEvent.findMany({ where: { offerId: { in: offerIds } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }] });
+    const left = await tx.chainEvent.findMany({
+      where: { offerId: { in: offerIds } },
+      orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }],
+    });
     const byOffer = Map.groupBy(left, (event) => event.offerId ?? 0);
     await replaceOffers(
       offerIds,
@@ -93,25 +102,51 @@ export async function readOffers(ids: readonly number[], tx: Transaction): Promi
       {
         ...row,
         payers: row.payers.map(({ payer, units, paidWei, refundedWei }) => ({ payer, units, paidWei, refundedWei })),
-        bids: row.bids.map(({ trainer, priceWei, placedId, displaced, forfeited }) => ({ trainer, priceWei, placedId, displaced, forfeited })),
+        bids: row.bids.map(({ trainer, priceWei, placedId, displaced, forfeited }) => ({
+          trainer,
+          priceWei,
+          placedId,
+          displaced,
+          forfeited,
+        })),
         rounds: row.rounds.map(({ offerId: _, ...round }) => round),
       } as unknown as OfferView,
     ]),
   );
 }
 
-async function replaceOffers(ids: readonly number[], offers: readonly (OfferView | null)[], tx: Transaction): Promise<void> {
+async function replaceOffers(
+  ids: readonly number[],
+  offers: readonly (OfferView | null)[],
+  tx: Transaction,
+): Promise<void> {
   await tx.offer.deleteMany({ where: { id: { in: [...ids] } } });
   const present = offers.filter((offer) => offer !== null);
   const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
   await tx.offer.createMany({
-    data: present.map(({ payers: _payers, bids: _bids, rounds: _rounds, ...row }) => ({ ...row, header: json(row.header), terms: json(row.terms) })),
+    data: present.map(({ payers: _payers, bids: _bids, rounds: _rounds, ...row }) => ({
+      ...row,
+      header: json(row.header),
+      terms: json(row.terms),
+    })),
   });
-  await tx.offerPayer.createMany({ data: present.flatMap((offer) => offer.payers.map((payer, position) => ({ offerId: offer.id, position, ...payer }))) });
-  await tx.offerBid.createMany({ data: present.flatMap((offer) => offer.bids.map((bid) => ({ offerId: offer.id, ...bid }))) });
+  await tx.offerPayer.createMany({
+    data: present.flatMap((offer) =>
+      offer.payers.map((payer, position) => ({ offerId: offer.id, position, ...payer })),
+    ),
+  });
+  await tx.offerBid.createMany({
+    data: present.flatMap((offer) => offer.bids.map((bid) => ({ offerId: offer.id, ...bid }))),
+  });
   await tx.verificationRound.createMany({
     data: present.flatMap((offer) =>
-      offer.rounds.map((round) => ({ offerId: offer.id, ...round, validators: json(round.validators), segments: json(round.segments), votes: json(round.votes) })),
+      offer.rounds.map((round) => ({
+        offerId: offer.id,
+        ...round,
+        validators: json(round.validators),
+        segments: json(round.segments),
+        votes: json(round.votes),
+      })),
     ),
   });
 }

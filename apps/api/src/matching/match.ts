@@ -68,7 +68,11 @@ function matchOffer(offer: MatchOffer, pools: readonly PreparedPool[]): OfferMat
     const reason = rejection(offer, candidate);
     if (reason !== null) {
       // The price helps a person to see how far away a rejected pool was.
-      rejected.push({ poolId: candidate.pool.id, reason, priceWei: reason === 'PRICE_ABOVE_REWARD' ? quoteWei(candidate.pool, offer.gpuSeconds) : null });
+      rejected.push({
+        poolId: candidate.pool.id,
+        reason,
+        priceWei: reason === 'PRICE_ABOVE_REWARD' ? quoteWei(candidate.pool, offer.gpuSeconds) : null,
+      });
       continue;
     }
     const priceWei = quoteWei(candidate.pool, offer.gpuSeconds);
@@ -76,7 +80,8 @@ function matchOffer(offer: MatchOffer, pools: readonly PreparedPool[]): OfferMat
       rejected.push({ poolId: candidate.pool.id, reason: 'DEARER_THAN_CHOSEN', priceWei });
       continue;
     }
-    if (best !== null) rejected.push({ poolId: best.candidate.pool.id, reason: 'DEARER_THAN_CHOSEN', priceWei: best.priceWei });
+    if (best !== null)
+      rejected.push({ poolId: best.candidate.pool.id, reason: 'DEARER_THAN_CHOSEN', priceWei: best.priceWei });
     best = { candidate, priceWei };
   }
   if (best === null) return { offerId: offer.id, chosen: null, rejected };
@@ -109,5 +114,8 @@ function rejection(offer: MatchOffer, prepared: PreparedPool): RejectionReason |
 
 /** How long the job takes on its GPUs, and how long what is reserved keeps all of the pool's GPUs busy. */
 function times(offer: MatchOffer, prepared: PreparedPool): { jobSeconds: number; queueSeconds: number } {
-  return { jobSeconds: offer.gpuSeconds / Math.max(1, offer.gpuCount), queueSeconds: prepared.reservedGpuSeconds / prepared.gpus };
+  return {
+    jobSeconds: offer.gpuSeconds / Math.max(1, offer.gpuCount),
+    queueSeconds: prepared.reservedGpuSeconds / prepared.gpus,
+  };
 }

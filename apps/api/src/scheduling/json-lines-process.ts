@@ -19,7 +19,9 @@ export function startJsonLinesProcess(
   onMessage: (message: Record<string, unknown>) => void,
 ): { child: ChildProcess; ended: Promise<ProcessEnd> } {
   const [program = '', ...args] = command;
-  const env = Object.fromEntries(passedOn.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+  const env = Object.fromEntries(
+    passedOn.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   let lastWords = '';
   child.stderr.on('data', (chunk: Buffer) => {
@@ -43,7 +45,9 @@ export function startJsonLinesProcess(
 function parseObject(line: string): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : null;
   } catch (error) {
     if (error instanceof SyntaxError) return null;
     throw error;

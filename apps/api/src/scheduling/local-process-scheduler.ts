@@ -21,7 +21,13 @@ export interface LocalProcessSchedulerOptions {
   maxAttempts?: number;
 }
 
-const batchMessage = z.object({ type: z.literal('batch'), step: z.number().int(), loss: z.number(), metric: z.number(), wallMs: z.number() });
+const batchMessage = z.object({
+  type: z.literal('batch'),
+  step: z.number().int(),
+  loss: z.number(),
+  metric: z.number(),
+  wallMs: z.number(),
+});
 const startMessage = z.object({ type: z.literal('start'), backend: z.string().max(40) });
 const resultMessage = z.object({
   type: z.literal('result'),
@@ -53,7 +59,11 @@ export class LocalProcessScheduler implements Scheduler {
     this.running.set(job.name, entry);
     const { prisma } = this.options.database;
     const row = { offerId: job.offerId, poolId: job.poolId, state: 'running', steps: job.header.steps };
-    await prisma.trainingJob.upsert({ where: { name: job.name }, create: { name: job.name, ...row }, update: { state: 'running', failure: null } });
+    await prisma.trainingJob.upsert({
+      where: { name: job.name },
+      create: { name: job.name, ...row },
+      update: { state: 'running', failure: null },
+    });
     entry.finished = this.supervise(job, entry)
       .catch(async (error: unknown) => {
         this.options.logger.warn({ job: job.name, error: String(error) }, 'job could not be supervised');
@@ -65,7 +75,10 @@ export class LocalProcessScheduler implements Scheduler {
   async stop(name: string): Promise<void> {
     const entry = this.running.get(name);
     if (entry === undefined) {
-      await this.options.database.prisma.trainingJob.updateMany({ where: { name, state: 'running' }, data: { state: 'stopped' } });
+      await this.options.database.prisma.trainingJob.updateMany({
+        where: { name, state: 'running' },
+        data: { state: 'stopped' },
+      });
       return;
     }
     entry.stopped = true;
@@ -92,7 +105,10 @@ export class LocalProcessScheduler implements Scheduler {
       if (entry.stopped) break;
       logger.warn({ job: job.name, code: end.code, lastWords: end.lastWords }, 'trainer ended early');
       if ((end.code !== null && terminalCodes.has(end.code)) || attempt >= maxAttempts) {
-        await this.finish(job, { state: 'failed', failure: end.lastWords.slice(-500) || `exit code ${String(end.code)}` });
+        await this.finish(job, {
+          state: 'failed',
+          failure: end.lastWords.slice(-500) || `exit code ${String(end.code)}`,
+        });
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, Math.min(30_000, 500 * 2 ** Math.min(attempt, 6))));
@@ -100,7 +116,10 @@ export class LocalProcessScheduler implements Scheduler {
     await this.finish(job, { state: 'stopped' });
   }
 
-  private async runOnce(job: ScheduledJob, entry: Running): Promise<{ done: boolean; code: number | null; lastWords: string }> {
+  private async runOnce(
+    job: ScheduledJob,
+    entry: Running,
+  ): Promise<{ done: boolean; code: number | null; lastWords: string }> {
     const { swarmUrl, workFolder, trainerCommands } = this.options;
     const workdir = join(workFolder, job.name);
     mkdirSync(workdir, { recursive: true, mode: 0o700 });
@@ -116,7 +135,18 @@ export class LocalProcessScheduler implements Scheduler {
     };
     let lastTold = 0;
     const { child, ended } = startJsonLinesProcess(
-      [...command, 'train', '--swarm', swarmUrl, '--header-json', headerJson(job.header), '--workdir', workdir, '--progress', 'json'],
+      [
+        ...command,
+        'train',
+        '--swarm',
+        swarmUrl,
+        '--header-json',
+        headerJson(job.header),
+        '--workdir',
+        workdir,
+        '--progress',
+        'json',
+      ],
       (message) => {
         const batch = batchMessage.safeParse(message).data;
         if (batch !== undefined && (batch.step % every === 0 || batch.step + 1 === job.header.steps)) {
@@ -125,7 +155,13 @@ export class LocalProcessScheduler implements Scheduler {
           inTurn(() => this.recordBatch(job, batch, tell));
         }
         const started = startMessage.safeParse(message).data;
-        if (started !== undefined) inTurn(() => this.options.database.prisma.trainingJob.update({ where: { name: job.name }, data: { backend: started.backend } }));
+        if (started !== undefined)
+          inTurn(() =>
+            this.options.database.prisma.trainingJob.update({
+              where: { name: job.name },
+              data: { backend: started.backend },
+            }),
+          );
         result = resultMessage.safeParse(message).data ?? result;
       },
     );
@@ -147,7 +183,11 @@ export class LocalProcessScheduler implements Scheduler {
   private async recordBatch(job: ScheduledJob, batch: z.infer<typeof batchMessage>, tell: boolean): Promise<void> {
     const { step, loss, metric, wallMs } = batch;
     await this.options.database.prisma.$transaction(async (tx) => {
-      await tx.logBatch.upsert({ where: { offerId_step: { offerId: job.offerId, step } }, create: { offerId: job.offerId, step, loss, metric, wallMs }, update: { loss, metric, wallMs } });
+      await tx.logBatch.upsert({
+        where: { offerId_step: { offerId: job.offerId, step } },
+        create: { offerId: job.offerId, step, loss, metric, wallMs },
+        update: { loss, metric, wallMs },
+      });
       if (!tell) return;
       await tx.trainingJob.update({ where: { name: job.name }, data: { step: step + 1, loss, metric } });
       await publish(tx, 'batch', job.offerId, { step, loss, metric, wallMs });
@@ -155,7 +195,10 @@ export class LocalProcessScheduler implements Scheduler {
     });
   }
 
-  private async finish(job: ScheduledJob, data: Parameters<Database['prisma']['trainingJob']['update']>[0]['data']): Promise<void> {
+  private async finish(
+    job: ScheduledJob,
+    data: Parameters<Database['prisma']['trainingJob']['update']>[0]['data'],
+  ): Promise<void> {
     await this.options.database.prisma.$transaction(async (tx) => {
       await tx.trainingJob.update({ where: { name: job.name }, data });
       await publish(tx, 'job', job.offerId, {});

@@ -55,7 +55,11 @@ async function main(): Promise<void> {
   }
   const settings = parsed.data;
   const logger = pino({ level: settings.LOG_LEVEL, name: 'signer' }, pino.destination(2));
-  const keys = z.array(z.string().regex(/^0x[0-9a-fA-F]{64}$/)).min(1).max(100).parse(JSON.parse(readSecret(settings.SIGNER_KEYS_FILE)));
+  const keys = z
+    .array(z.string().regex(/^0x[0-9a-fA-F]{64}$/))
+    .min(1)
+    .max(100)
+    .parse(JSON.parse(readSecret(settings.SIGNER_KEYS_FILE)));
   const provider = new JsonRpcProvider(settings.SIGNER_RPC_URL, undefined, { cacheTimeout: -1, staticNetwork: true });
   const store = await FileIntentStore.open(join(settings.SIGNER_STATE_FOLDER, 'intents.jsonl'));
   const signer = await startSigner({
@@ -65,7 +69,9 @@ async function main(): Promise<void> {
     policy: policySchema.parse(JSON.parse(readFileSync(settings.SIGNER_POLICY_FILE, 'utf8'))),
     token: readSecret(settings.SIGNER_TOKEN_FILE),
     logger,
-    errorAbi: [...trainingMarketAbi, ...trainerRegistryAbi, ...sampledQuorumAbi].filter((entry) => entry.type === 'error'),
+    errorAbi: [...trainingMarketAbi, ...trainerRegistryAbi, ...sampledQuorumAbi].filter(
+      (entry) => entry.type === 'error',
+    ),
     port: settings.SIGNER_PORT,
     confirmations: settings.SIGNER_CONFIRMATIONS,
     pollMs: settings.SIGNER_POLL_MS,

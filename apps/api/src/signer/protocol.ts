@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-const hexData = z.string().max(200_000).regex(/^0x([0-9a-f]{2})*$/) as unknown as z.ZodType<`0x${string}`>;
+const hexData = z
+  .string()
+  .max(200_000)
+  .regex(/^0x([0-9a-f]{2})*$/) as unknown as z.ZodType<`0x${string}`>;
 const address = z.string().regex(/^0x[0-9a-fA-F]{40}$/) as unknown as z.ZodType<`0x${string}`>;
 
 /** What the API asks the signer to send. */

@@ -31,12 +31,18 @@ export class SignerClient {
   }
 
   async salt(account: string, context: string): Promise<`0x${string}`> {
-    const { salt } = await this.call('POST', '/salts', { account, context }, z.object({ salt: z.string().regex(/^0x[0-9a-f]{64}$/) }));
+    const { salt } = await this.call(
+      'POST',
+      '/salts',
+      { account, context },
+      z.object({ salt: z.string().regex(/^0x[0-9a-f]{64}$/) }),
+    );
     return salt as `0x${string}`;
   }
 
   async accounts(): Promise<string[]> {
-    return (await this.call('GET', '/accounts', undefined, z.object({ accounts: z.array(z.string()).max(1_000) }))).accounts;
+    return (await this.call('GET', '/accounts', undefined, z.object({ accounts: z.array(z.string()).max(1_000) })))
+      .accounts;
   }
 
   private async call<T>(method: string, path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
@@ -53,8 +59,10 @@ export class SignerClient {
     }
     const answer: unknown = await response.json().catch(() => null);
     if (response.ok) return schema.parse(answer);
-    const message = z.object({ error: z.string() }).safeParse(answer).data?.error ?? `status ${String(response.status)}`;
-    if (response.status === 409 || response.status === 403 || response.status === 422) throw new SignerRefusedError(message);
+    const message =
+      z.object({ error: z.string() }).safeParse(answer).data?.error ?? `status ${String(response.status)}`;
+    if (response.status === 409 || response.status === 403 || response.status === 422)
+      throw new SignerRefusedError(message);
     throw new SignerUnavailableError(`The signer cannot do it now: ${message}`);
   }
 }

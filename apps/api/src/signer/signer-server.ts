@@ -1,6 +1,13 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { CallRevertedError, IntentConflictError, type IntentRecord, type IntentStore, type Logger, TransactionSender } from '@cotrain/chain';
+import {
+  CallRevertedError,
+  IntentConflictError,
+  type IntentRecord,
+  type IntentStore,
+  type Logger,
+  TransactionSender,
+} from '@cotrain/chain';
 import { type JsonRpcProvider, Wallet } from 'ethers';
 import type { Abi } from 'abitype';
 import { z } from 'zod';
@@ -38,7 +45,10 @@ class RequestTooLargeError extends Error {}
  * has sent. It listens on the loopback interface only.
  */
 export async function startSigner(options: SignerOptions): Promise<Signer> {
-  const accounts = new Map<string, { wallet: Wallet; sender: TransactionSender; sent: { at: number; valueWei: bigint; intentId: string }[] }>();
+  const accounts = new Map<
+    string,
+    { wallet: Wallet; sender: TransactionSender; sent: { at: number; valueWei: bigint; intentId: string }[] }
+  >();
   for (const key of options.keys) {
     const wallet = new Wallet(key, options.provider);
     const sender = new TransactionSender({ ...options, wallet });
@@ -59,7 +69,11 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
     while (sent[0] !== undefined && sent[0].at < now - dayMs) sent.shift();
     // A repeated intent is not a second payment.
     const others = sent.filter(({ intentId }) => intentId !== request.intentId);
-    assertAllowed(options.policy, { to: request.to, data: request.data, valueWei }, others.reduce((sum, entry) => sum + entry.valueWei, 0n));
+    assertAllowed(
+      options.policy,
+      { to: request.to, data: request.data, valueWei },
+      others.reduce((sum, entry) => sum + entry.valueWei, 0n),
+    );
     const record = await sender.send({ intentId: request.intentId, to: request.to, data: request.data, valueWei });
     if (others.length === sent.length && valueWei > 0n) sent.push({ at: now, valueWei, intentId: request.intentId });
     return answerOf(record);
@@ -68,17 +82,24 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
   async function handle(request: IncomingMessage): Promise<{ status: number; body: unknown }> {
     const path = request.url ?? '/';
     if (request.method === 'GET' && path === '/health') return { status: 200, body: { status: 'ok' } };
-    if (!isAuthorised(request, options.token)) return { status: 401, body: { error: 'Give the bearer token of the signer.' } };
-    if (request.method === 'GET' && path === '/accounts') return { status: 200, body: { accounts: [...accounts.values()].map(({ wallet }) => wallet.address) } };
+    if (!isAuthorised(request, options.token))
+      return { status: 401, body: { error: 'Give the bearer token of the signer.' } };
+    if (request.method === 'GET' && path === '/accounts')
+      return { status: 200, body: { accounts: [...accounts.values()].map(({ wallet }) => wallet.address) } };
     if (request.method === 'GET' && path.startsWith('/intents/')) {
       const record = await options.store.get(decodeURIComponent(path.slice('/intents/'.length)));
-      return record === null ? { status: 404, body: { error: 'There is no such intent.' } } : { status: 200, body: answerOf(record) };
+      return record === null
+        ? { status: 404, body: { error: 'There is no such intent.' } }
+        : { status: 200, body: answerOf(record) };
     }
-    if (request.method === 'POST' && path === '/intents') return { status: 200, body: await submit(await readJson(request)) };
+    if (request.method === 'POST' && path === '/intents')
+      return { status: 200, body: await submit(await readJson(request)) };
     if (request.method === 'POST' && path === '/salts') {
       const { account: address, context } = saltRequestSchema.parse(await readJson(request));
       // Derived, not stored: a restored backup can still reveal what was committed before.
-      const salt: Hex = `0x${createHmac('sha256', Buffer.from(account(address).wallet.privateKey.slice(2), 'hex')).update(`cotrain.salt/1:${context}`).digest('hex')}`;
+      const salt: Hex = `0x${createHmac('sha256', Buffer.from(account(address).wallet.privateKey.slice(2), 'hex'))
+        .update(`cotrain.salt/1:${context}`)
+        .digest('hex')}`;
       return { status: 200, body: { salt } };
     }
     return { status: 404, body: { error: 'There is no such endpoint.' } };
@@ -104,7 +125,10 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
         try {
           await sender.resume();
         } catch (error) {
-          options.logger.warn({ error: error instanceof Error ? error.message : String(error) }, 'intents could not be looked after; again soon');
+          options.logger.warn(
+            { error: error instanceof Error ? error.message : String(error) },
+            'intents could not be looked after; again soon',
+          );
         }
       }
       await new Promise((resolve) => setTimeout(resolve, options.pollMs ?? 1_000));
@@ -142,7 +166,8 @@ function failure(error: unknown, logger: Logger): { status: number; body: unknow
   if (error instanceof CallRevertedError) return { status: 422, body: { error: error.message } };
   if (error instanceof IntentConflictError) return { status: 409, body: { error: error.message } };
   if (error instanceof RequestTooLargeError) return { status: 413, body: { error: error.message } };
-  if (error instanceof z.ZodError || error instanceof SyntaxError || error instanceof URIError) return { status: 400, body: { error: error.message } };
+  if (error instanceof z.ZodError || error instanceof SyntaxError || error instanceof URIError)
+    return { status: 400, body: { error: error.message } };
   logger.warn({ error: error instanceof Error ? error.message : String(error) }, 'request failed');
   return { status: 503, body: { error: error instanceof Error ? error.message : 'unknown error' } };
 }

@@ -71,7 +71,10 @@ export class ValidatorEngine {
     this.work = this.work
       .then(() => this.validate(offer, round, validator))
       .catch((error: unknown) => {
-        this.options.logger.warn({ offerId: offer.id, validator, error: String(error) }, 'validation failed; again soon');
+        this.options.logger.warn(
+          { offerId: offer.id, validator, error: String(error) },
+          'validation failed; again soon',
+        );
       })
       .finally(() => this.busy.delete(key));
   }
@@ -103,22 +106,46 @@ export class ValidatorEngine {
     const key = { offerId: offer.id, round: round.round, validator };
     if (verdict === undefined) {
       const failure = end.lastWords.slice(-500) || `exit code ${String(end.code)}`;
-      await database.prisma.validationTask.upsert({ where, create: { ...key, state: 'failed', failure }, update: { state: 'failed', failure } });
+      await database.prisma.validationTask.upsert({
+        where,
+        create: { ...key, state: 'failed', failure },
+        update: { state: 'failed', failure },
+      });
       throw new Error(`the validator's process gave no verdict: ${failure}`);
     }
-    const row = { state: 'voted', vote: voteNumbers[verdict.vote], evidence: verdict.evidence, report: (verdict.segments ?? []) as Prisma.InputJsonArray, failure: null };
+    const row = {
+      state: 'voted',
+      vote: voteNumbers[verdict.vote],
+      evidence: verdict.evidence,
+      report: (verdict.segments ?? []) as Prisma.InputJsonArray,
+      failure: null,
+    };
     await database.prisma.validationTask.upsert({ where, create: { ...key, ...row }, update: row });
     logger.info({ ...key, vote: verdict.vote }, 'segments re-executed');
   }
 
-  private async vote(offer: OfferView, round: RoundView, validator: string, vote: number, evidence: Hex, committed: boolean, now: ChainTime): Promise<void> {
+  private async vote(
+    offer: OfferView,
+    round: RoundView,
+    validator: string,
+    vote: number,
+    evidence: Hex,
+    committed: boolean,
+    now: ChainTime,
+  ): Promise<void> {
     const { deployment, signer } = this.options;
     const subject = `${String(deployment.chainId)}:${deployment.quorum.toLowerCase()}:${String(offer.id)}:${String(round.round)}`;
     const salt = await signer.salt(validator, subject);
     const offerId = BigInt(offer.id);
     const send = async (kind: string, data: Hex): Promise<void> => {
       try {
-        await signer.submit({ intentId: `${kind}:${subject}:${validator.toLowerCase()}`, account: validator as Hex, to: deployment.quorum, data, valueWei: '0' });
+        await signer.submit({
+          intentId: `${kind}:${subject}:${validator.toLowerCase()}`,
+          account: validator as Hex,
+          to: deployment.quorum,
+          data,
+          valueWei: '0',
+        });
       } catch (error) {
         // The round moved on meanwhile; the next block tells what is due then.
         if (!(error instanceof SignerRefusedError)) throw error;
@@ -134,9 +161,14 @@ export class ValidatorEngine {
       ) as Hex;
       await send('vote', encodeCall({ abi: sampledQuorumAbi, functionName: 'commitVote', args: [offerId, hash] }).data);
     }
-    const revealing = round.votes.every((other) => other.committed) || (round.commitDeadline !== null && now.timestamp > round.commitDeadline);
+    const revealing =
+      round.votes.every((other) => other.committed) ||
+      (round.commitDeadline !== null && now.timestamp > round.commitDeadline);
     if (committed && revealing) {
-      await send('reveal', encodeCall({ abi: sampledQuorumAbi, functionName: 'revealVote', args: [offerId, vote, evidence, salt] }).data);
+      await send(
+        'reveal',
+        encodeCall({ abi: sampledQuorumAbi, functionName: 'revealVote', args: [offerId, vote, evidence, salt] }).data,
+      );
     }
   }
 }
