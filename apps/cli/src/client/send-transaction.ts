@@ -25,12 +25,11 @@ export async function sendTransaction(
       `The transaction is for chain ${String(transaction.chainId)}, but the RPC URL leads to chain ${String(chainId)}.`,
     );
   }
+  const call = { to: transaction.to, data: transaction.data, value: BigInt(transaction.valueWei) };
   try {
-    const sent = await wallet.sendTransaction({
-      to: transaction.to,
-      data: transaction.data,
-      value: BigInt(transaction.valueWei),
-    });
+    // Others act in the same block: the payer whose share turns out to be the last one pays for opening the auction.
+    const estimate = await wallet.estimateGas(call);
+    const sent = await wallet.sendTransaction({ ...call, gasLimit: (estimate * 3n) / 2n + 50_000n });
     const receipt = await sent.wait();
     if (receipt === null) throw new CommandError(exitCodes.unavailable, 'The transaction was dropped; try again.');
     return { hash: receipt.hash, gasUsed: receipt.gasUsed };
