@@ -85,7 +85,7 @@ export class ReorganisationTooDeepError extends ChainError {
     readonly keptBlocks: number,
   ) {
     super(
-      `The chain differs from block ${String(fromBlock)} on, and only ${String(keptBlocks)} blocks are kept. Index again from the start block.`,
+      `The chain differs from block ${String(fromBlock)} on, and only ${String(keptBlocks)} blocks are kept. Is the RPC URL that of the same chain as before? If it is, stop the API, empty the chain-derived tables (docs/operating.md) and start it: they are rebuilt from the chain.`,
     );
   }
 }

@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ChainError } from './errors.ts';
+import { ChainError, UnknownIntentError } from './errors.ts';
 import type { IntentRecord, IntentStatus, IntentStore } from './intent.ts';
 import { MemoryIntentStore } from './memory-intent-store.ts';
 
@@ -26,7 +26,8 @@ export class CorruptJournalError extends ChainError {
  */
 export class FileIntentStore implements IntentStore {
   private readonly memory = new MemoryIntentStore();
-  private queue: Promise<unknown> = Promise.resolve();
+  private waiting: Change[] = [];
+  private writing: Promise<void> = Promise.resolve();
 
   private constructor(private readonly handle: FileHandle) {}
 
@@ -45,12 +46,7 @@ export class FileIntentStore implements IntentStore {
   }
 
   insertIfAbsent(record: IntentRecord): Promise<IntentRecord> {
-    return this.inTurn(async () => {
-      const found = await this.memory.get(record.intentId);
-      if (found !== null) return found;
-      await this.append(record);
-      return this.memory.insertIfAbsent(record);
-    });
+    return this.write(record.intentId, (found) => found ?? record);
   }
 
   get(intentId: string): Promise<IntentRecord | null> {
@@ -62,29 +58,65 @@ export class FileIntentStore implements IntentStore {
   }
 
   update(intentId: string, changes: Partial<Omit<IntentRecord, 'intentId' | 'sender'>>): Promise<IntentRecord> {
-    return this.inTurn(async () => {
-      const found = await this.memory.get(intentId);
-      if (found !== null) await this.append({ ...found, ...changes });
-      return this.memory.update(intentId, changes);
+    return this.write(intentId, (found) => {
+      if (found === null) throw new UnknownIntentError(intentId);
+      return { ...found, ...changes };
     });
   }
 
   async close(): Promise<void> {
-    await this.queue;
+    await this.writing;
     await this.handle.close();
   }
 
-  private async append(record: IntentRecord): Promise<void> {
-    await this.handle.appendFile(serialize(record));
-    await this.handle.datasync();
+  /** Changes that wait while the disk is busy share its next write. */
+  private write(intentId: string, change: Change['change']): Promise<IntentRecord> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ intentId, change, resolve, reject });
+      if (this.waiting.length === 1) this.writing = this.writing.then(() => this.writeWaiting());
+    });
   }
 
-  /** One change at a time, so that lines never interleave and the memory never runs ahead of the disk. */
-  private inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.queue.then(change, change);
-    this.queue = result.catch(() => undefined); // its caller gets the error; the next change must run all the same
-    return result;
+  /** One write at a time, so that lines never interleave; the memory follows the disk and never runs ahead of it. */
+  private async writeWaiting(): Promise<void> {
+    const changes = this.waiting;
+    this.waiting = [];
+    const written = new Map<string, IntentRecord>();
+    const done: (() => void)[] = [];
+    let lines = '';
+    for (const { intentId, change, resolve, reject } of changes) {
+      const found = written.get(intentId) ?? (await this.memory.get(intentId));
+      try {
+        const record = change(found);
+        if (record !== found) lines += serialize(record);
+        written.set(intentId, record);
+        done.push(() => {
+          resolve(structuredClone(record));
+        });
+      } catch (error) {
+        reject(error as Error);
+      }
+    }
+    try {
+      if (lines !== '') {
+        await this.handle.appendFile(lines);
+        await this.handle.datasync();
+      }
+    } catch (error) {
+      for (const { reject } of changes) reject(error as Error);
+      return;
+    }
+    for (const record of written.values()) await this.memory.put(record);
+    for (const tell of done) tell();
   }
+}
+
+/** A change that waits for its turn: from the record that is there to the one that is to be written. */
+interface Change {
+  intentId: string;
+  change: (found: IntentRecord | null) => IntentRecord;
+  resolve: (record: IntentRecord) => void;
+  reject: (error: Error) => void;
 }
 
 function serialize(record: IntentRecord): string {

@@ -9,5 +9,6 @@ export * from './generated/bytecode.ts';
 export * from './indexer-store.ts';
 export * from './indexer.ts';
 export * from './intent.ts';
+export * from './logger.ts';
 export * from './memory-intent-store.ts';
 export * from './transaction-sender.ts';

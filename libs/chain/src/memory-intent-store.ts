@@ -12,6 +12,12 @@ export class MemoryIntentStore implements IntentStore {
     return Promise.resolve(structuredClone(record));
   }
 
+  /** Sets what is known of an intent. */
+  put(record: IntentRecord): Promise<void> {
+    this.records.set(record.intentId, structuredClone(record));
+    return Promise.resolve();
+  }
+
   get(intentId: string): Promise<IntentRecord | null> {
     const found = this.records.get(intentId);
     return Promise.resolve(found === undefined ? null : structuredClone(found));

@@ -19,15 +19,9 @@ import {
   sameIntent,
   type SignedAttempt,
 } from './intent.ts';
+import type { Logger } from './logger.ts';
 
 type Hex = `0x${string}`;
-
-/** What this library tells of its work; pino fits. */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
 
 export interface TransactionSenderOptions {
   provider: Provider;
@@ -49,6 +43,8 @@ export interface TransactionSenderOptions {
   maxFeePerGasCapWei?: bigint;
 }
 
+/** Intents that are looked after side by side. */
+const stepsAtOnce = 50;
 const bumpPercent = 13n; // nodes ask for at least 10 %, some for 12.5 %
 
 /**
@@ -88,6 +84,29 @@ export class TransactionSender {
    *   ChainUnavailableError (the intent is stored: `resume` or a second call goes on)
    */
   async send(intent: Intent): Promise<IntentRecord> {
+    const [outcome] = await this.sendMany([intent]);
+    if (outcome === undefined) throw new UnknownIntentError(intent.intentId);
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  }
+
+  /**
+   * Sends many at once: gas is estimated side by side, nonces follow each other, and all are stored before any is
+   * broadcast. One that fails does not keep the others. Outcomes are in the order of the intents.
+   */
+  async sendMany(intents: readonly Intent[]): Promise<PromiseSettledResult<IntentRecord>[]> {
+    const accepted = await Promise.allSettled(intents.map((intent) => this.accept(intent)));
+    const toSign = accepted.flatMap((outcome) =>
+      outcome.status === 'fulfilled' && outcome.value.status === 'stored' ? [outcome.value.intentId] : [],
+    );
+    const signed = await this.signAndBroadcast([...new Set(toSign)]);
+    return accepted.map((outcome) =>
+      outcome.status === 'fulfilled' ? (signed.get(outcome.value.intentId) ?? outcome) : outcome,
+    );
+  }
+
+  /** Stores an intent, or finds the one of its id. */
+  private async accept(intent: Intent): Promise<IntentRecord> {
     const record = await this.store.insertIfAbsent({
       ...intent,
       sender: this.address,
@@ -101,8 +120,9 @@ export class TransactionSender {
     });
     if (!sameIntent(record, intent) || record.sender !== this.address) throw new IntentConflictError(intent.intentId);
     // Nothing was ever signed for a refused intent, so it may be asked again when the contract's state has changed.
-    if (record.status === 'refused') await this.store.update(record.intentId, { status: 'stored', failure: null });
-    return record.status === 'stored' || record.status === 'refused' ? this.signAndBroadcast(record.intentId) : record;
+    return record.status === 'refused'
+      ? this.store.update(record.intentId, { status: 'stored', failure: null })
+      : record;
   }
 
   /**
@@ -124,13 +144,18 @@ export class TransactionSender {
   /** Takes every open intent one step on: after a start, and regularly. Returns how many are still open. */
   async resume(): Promise<number> {
     const open = await this.store.list(this.address, openStatuses);
-    for (const { intentId } of open) {
-      try {
-        await this.step(intentId);
-      } catch (error) {
+    for (let start = 0; start < open.length; start += stepsAtOnce) {
+      const outcomes = await Promise.allSettled(
+        open.slice(start, start + stepsAtOnce).map(({ intentId }) => this.step(intentId)),
+      );
+      for (const [index, outcome] of outcomes.entries()) {
+        if (outcome.status === 'fulfilled') continue;
         // A refused call is recorded with its reason; the others must go on.
-        if (!(error instanceof CallRevertedError)) throw error;
-        this.logger.warn({ intentId, reason: error.reason }, 'intent refused by the contract');
+        if (!(outcome.reason instanceof CallRevertedError)) throw outcome.reason;
+        this.logger.warn(
+          { intentId: open[start + index]?.intentId, reason: outcome.reason.reason },
+          'intent refused by the contract',
+        );
       }
     }
     return (await this.store.list(this.address, openStatuses)).length;
@@ -141,7 +166,7 @@ export class TransactionSender {
     const record = await this.store.get(intentId);
     if (record === null) throw new UnknownIntentError(intentId);
     if (!openStatuses.includes(record.status)) return record;
-    if (record.status === 'stored') return this.signAndBroadcast(intentId);
+    if (record.status === 'stored') return this.signOne(intentId);
     const receipt = await this.findReceipt(record);
     if (receipt === null) return this.nurse(record);
     const head = await this.ask('eth_blockNumber', () => this.provider.getBlockNumber());
@@ -155,55 +180,99 @@ export class TransactionSender {
     });
   }
 
-  /** Signatures are made one after the other, so that nonces have neither gaps nor twins. */
-  private signAndBroadcast(intentId: string): Promise<IntentRecord> {
-    const signed = this.signing.then(
-      () => this.sign(intentId),
-      () => this.sign(intentId),
-    );
-    this.signing = signed.catch(() => undefined); // its caller gets the error
-    return signed.then(async (record) => {
-      await this.broadcast(record);
-      return record;
-    });
+  private async signOne(intentId: string): Promise<IntentRecord> {
+    const outcome = (await this.signAndBroadcast([intentId])).get(intentId);
+    if (outcome === undefined) throw new UnknownIntentError(intentId);
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
   }
 
-  private async sign(intentId: string): Promise<IntentRecord> {
+  /** Estimates, signs and broadcasts stored intents; what became of each, by its id. */
+  private async signAndBroadcast(
+    intentIds: readonly string[],
+  ): Promise<Map<string, PromiseSettledResult<IntentRecord>>> {
+    const outcomes = new Map<string, PromiseSettledResult<IntentRecord>>();
+    if (intentIds.length === 0) return outcomes;
+    const settle = async (intentId: string, work: () => Promise<IntentRecord>): Promise<void> => {
+      const [outcome] = await Promise.allSettled([work()]);
+      outcomes.set(intentId, outcome);
+    };
+    await Promise.all(intentIds.map((intentId) => settle(intentId, () => this.estimate(intentId))));
+    const estimated = [...outcomes.values()].flatMap((outcome) =>
+      outcome.status === 'fulfilled' ? [outcome.value] : [],
+    );
+    // Signatures are made one batch after the other, so that nonces have neither gaps nor twins.
+    const signing = this.signing.then(() => this.sign(estimated));
+    this.signing = signing.catch(() => undefined); // the callers get the error
+    const [signed] = await Promise.allSettled([signing]);
+    if (signed.status === 'rejected')
+      for (const { intentId } of estimated) outcomes.set(intentId, { status: 'rejected', reason: signed.reason });
+    else
+      await Promise.all(
+        signed.value.map((record) =>
+          settle(record.intentId, async () => {
+            await this.broadcast(record);
+            return record;
+          }),
+        ),
+      );
+    return outcomes;
+  }
+
+  /** Asks what the call costs; refuses one that the contract would refuse. */
+  private async estimate(intentId: string): Promise<IntentRecord> {
     const record = await this.store.get(intentId);
     if (record === null) throw new UnknownIntentError(intentId);
-    if (record.status !== 'stored') return record;
-    let gasLimit: bigint;
+    if (record.status !== 'stored' || record.gasLimit !== undefined) return record;
     try {
-      gasLimit =
-        record.gasLimit ??
-        ((await this.provider.estimateGas({
-          from: this.address,
-          to: record.to,
-          data: record.data,
-          value: record.valueWei,
-        })) *
-          5n) /
-          4n;
+      const { to, data, valueWei: value } = record;
+      const gas = await this.provider.estimateGas({ from: this.address, to, data, value });
+      return { ...record, gasLimit: (gas * 5n) / 4n };
     } catch (error) {
       const reason = asChainError(error, 'eth_estimateGas', this.options.errorAbi);
       if (reason instanceof CallRevertedError)
         await this.store.update(intentId, { status: 'refused', failure: reason.reason });
       throw reason;
     }
-    await this.options.lease?.assertHeld();
-    const nonce = await this.nextNonce();
-    const fees = await this.ask('fee data', () => this.provider.getFeeData());
-    const attempt = await this.signAttempt(record, nonce, gasLimit, startingFees(fees));
-    return this.store.update(intentId, { status: 'signed', nonce, gasLimit, attempts: [attempt] });
   }
 
-  /** The chain knows of what was mined, the store of what was signed: the next nonce is after both. */
-  private async nextNonce(): Promise<number> {
-    const mined = await this.ask('eth_getTransactionCount', () =>
+  /** Stores nonce and signed transaction of each; those that were signed meanwhile stay as they are. */
+  private async sign(estimated: readonly IntentRecord[]): Promise<IntentRecord[]> {
+    if (estimated.length === 0) return [];
+    await this.options.lease?.assertHeld();
+    const nonces = await this.freeNonces();
+    const fees = startingFees(await this.ask('fee data', () => this.provider.getFeeData()));
+    const done: IntentRecord[] = [];
+    const signed: { intentId: string; changes: Partial<IntentRecord> }[] = [];
+    for (const { intentId, gasLimit = 0n } of estimated) {
+      const record = await this.store.get(intentId);
+      if (record === null) throw new UnknownIntentError(intentId);
+      if (record.status === 'stored') {
+        const nonce = nonces();
+        const attempt = await this.signAttempt(record, nonce, gasLimit, fees);
+        signed.push({ intentId, changes: { status: 'signed', nonce, gasLimit, attempts: [attempt] } });
+      } else done.push(record);
+    }
+    return [
+      ...done,
+      ...(await Promise.all(signed.map(({ intentId, changes }) => this.store.update(intentId, changes)))),
+    ];
+  }
+
+  /**
+   * The chain knows of what was mined, the store of what was signed: the nonces that neither has used, in turn. A gap
+   * that a crash left between stored ones is filled first, or what follows it would wait for ever.
+   */
+  private async freeNonces(): Promise<() => number> {
+    let next = await this.ask('eth_getTransactionCount', () =>
       this.provider.getTransactionCount(this.address, 'latest'),
     );
     const open = await this.store.list(this.address, ['signed', 'mined']);
-    return open.reduce((next, { nonce }) => Math.max(next, (nonce ?? -1) + 1), mined);
+    const taken = new Set(open.map(({ nonce }) => nonce));
+    return () => {
+      while (taken.has(next)) next++;
+      return next++;
+    };
   }
 
   private async signAttempt(intent: Intent, nonce: number, gasLimit: bigint, fees: Fees): Promise<SignedAttempt> {
