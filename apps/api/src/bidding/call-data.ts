@@ -32,12 +32,12 @@ export function callOf(action: OfferAction, offerId: number, deployment: Deploym
           args: [id, action.logReference as Hex, action.modelReference as Hex],
         }),
       };
-    case 'withdraw':
-      return null; // one withdrawal for each token that was credited: see MarketEngine
     case 'match':
+    case 'bid':
     case 'schedule':
     case 'stopJob':
-    case 'releaseReservations':
-      return null;
+    case 'settle':
+    case 'holdAgain':
+      return null; // none, or several: see Bidder and OfferDuties
   }
 }

@@ -2,8 +2,7 @@ import type { OfferView } from '../indexing/fold-offer.ts';
 import { mayStillWin } from './reservation-rules.ts';
 
 /** Calls that anyone may make and the keeper does. */
-export type KeeperKind =
-  'award' | 'draw' | 'tally' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining';
+export type KeeperKind = 'award' | 'draw' | 'tally' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining';
 
 /** What can be done about an offer now. `account` is who must sign. */
 export type OfferAction =

@@ -1,11 +1,9 @@
 #!/usr/bin/env node
-import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { FileIntentStore, sampledQuorumAbi, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
 import { JsonRpcProvider } from 'ethers';
 import { pino } from 'pino';
-import { z } from 'zod';
-import { policySchema } from './policy.ts';
+import { InvalidSettingError, readSettings } from './settings.ts';
 import { startSigner } from './signer-server.ts';
 
 const help = `cotrain-signer: holds the keys of pools and validators, signs what its policy allows
@@ -22,52 +20,17 @@ Settings (environment):
   LOG_LEVEL             debug, info (default), warn
 `;
 
-const environment = z.object({
-  SIGNER_RPC_URL: z.url(),
-  SIGNER_KEYS_FILE: z.string().min(1),
-  SIGNER_TOKEN_FILE: z.string().min(1),
-  SIGNER_POLICY_FILE: z.string().min(1),
-  SIGNER_STATE_FOLDER: z.string().min(1),
-  SIGNER_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
-  SIGNER_CONFIRMATIONS: z.coerce.number().int().min(0).max(1_000).default(2),
-  SIGNER_POLL_MS: z.coerce.number().int().min(10).max(600_000).default(1_000),
-  LOG_LEVEL: z.enum(['debug', 'info', 'warn']).default('info'),
-});
-
-/** A secret that others may read is no secret: refuse to start. */
-function readSecret(file: string): string {
-  const mode = statSync(file).mode & 0o777;
-  if ((mode & 0o077) !== 0) throw new Error(`${file} has mode ${mode.toString(8)}: others can read it. Run chmod 600.`);
-  return readFileSync(file, 'utf8').trim();
-}
-
 async function main(): Promise<void> {
-  if (process.argv.includes('--help') || process.argv.includes('-h')) {
-    console.log(help);
-    return;
-  }
-  const parsed = environment.safeParse(process.env);
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) console.error(`${issue.path.join('.')}: ${issue.message}`);
-    console.error(help);
-    process.exitCode = 2;
-    return;
-  }
-  const settings = parsed.data;
+  const settings = readSettings(process.env);
   const logger = pino({ level: settings.LOG_LEVEL, name: 'signer' }, pino.destination(2));
-  const keys = z
-    .array(z.string().regex(/^0x[0-9a-fA-F]{64}$/))
-    .min(1)
-    .max(100)
-    .parse(JSON.parse(readSecret(settings.SIGNER_KEYS_FILE)));
   const provider = new JsonRpcProvider(settings.SIGNER_RPC_URL, undefined, { cacheTimeout: -1, staticNetwork: true });
   const store = await FileIntentStore.open(join(settings.SIGNER_STATE_FOLDER, 'intents.jsonl'));
   const signer = await startSigner({
     provider,
-    keys,
+    keys: settings.keys,
     store,
-    policy: policySchema.parse(JSON.parse(readFileSync(settings.SIGNER_POLICY_FILE, 'utf8'))),
-    token: readSecret(settings.SIGNER_TOKEN_FILE),
+    policy: settings.policy,
+    token: settings.token,
     logger,
     errorAbi: [...trainingMarketAbi, ...trainerRegistryAbi, ...sampledQuorumAbi].filter(
       (entry) => entry.type === 'error',
@@ -91,4 +54,12 @@ async function main(): Promise<void> {
   process.once('SIGINT', stop);
 }
 
-await main();
+if (process.argv.includes('--help') || process.argv.includes('-h')) console.log(help);
+else
+  try {
+    await main();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    if (error instanceof InvalidSettingError) console.error(`\n${help}`);
+    process.exit(error instanceof InvalidSettingError ? 2 : 1);
+  }

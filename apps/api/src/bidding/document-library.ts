@@ -1,0 +1,161 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '@cotrain/chain';
+import type { JobSpec } from '@cotrain/protocol';
+import type { SwarmClient } from '@cotrain/swarm';
+import type { Database } from '../database/database.ts';
+import type { Prisma } from '../generated/prisma/client.ts';
+import type { OfferView } from '../indexing/fold-offer.ts';
+import { Backoff } from './backoff.ts';
+import { fetchDocuments, type OfferDocuments } from './offer-documents.ts';
+
+/** What matching needs to know of an offer's documents. */
+export type KnownDocuments = { matchable: true; jobSpec: JobSpec } | { matchable: false; reason: string };
+
+export interface DocumentLibraryOptions {
+  database: Database;
+  swarm: Pick<SwarmClient, 'download' | 'open'>;
+  logger: Logger;
+  /** Called when documents came in that nobody waited for any more. */
+  onArrival?: () => void;
+  /** Documents that are missing, damaged or not reachable are asked for again after this, and ever later. */
+  firstRetryMs?: number;
+  longestRetryMs?: number;
+}
+
+const maxKnown = 20_000;
+const maxFetches = 32;
+const maxReasonLength = 500;
+
+/**
+ * The documents behind offers: fetched and checked once, kept in the database, read from memory. Fetches run beside
+ * each other and beside everything else, so a slow or hostile reference holds up only its own offer.
+ */
+export class DocumentLibrary {
+  private readonly known = new Map<string, KnownDocuments>();
+  private readonly fetching = new Map<string, Promise<void>>();
+  /** Not matchable so far, but not for good. */
+  private readonly retried = new Set<string>();
+  private readonly backoff: Backoff;
+  private closed = false;
+
+  constructor(private readonly options: DocumentLibraryOptions) {
+    this.backoff = new Backoff(options.firstRetryMs ?? 2_000, options.longestRetryMs ?? 60_000);
+  }
+
+  /** What is known of the offers, waiting at most `patienceMs` for what has to be fetched. */
+  async collect(offers: readonly OfferView[], patienceMs: number): Promise<Map<number, KnownDocuments>> {
+    await this.recall(offers.filter((offer) => !this.known.has(keyOf(offer)) && !this.fetching.has(keyOf(offer))));
+    const started = offers.flatMap((offer) => this.start(offer) ?? []);
+    if (started.length > 0) {
+      const patience = new AbortController();
+      await Promise.race([
+        Promise.all(started),
+        delay(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined), // all have arrived
+      ]);
+      patience.abort();
+    }
+    return new Map(
+      offers.flatMap((offer) => {
+        const documents = this.known.get(keyOf(offer));
+        return documents === undefined ? [] : [[offer.id, documents]];
+      }),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.allSettled(this.fetching.values());
+  }
+
+  /** Reads what an earlier run found. What did not work then is tried again: it may have been for want of a document. */
+  private async recall(offers: readonly OfferView[]): Promise<void> {
+    if (offers.length === 0) return;
+    const rows = await this.options.database.prisma.offerDocuments.findMany({
+      where: { offerId: { in: offers.map(({ id }) => id) }, matchable: true },
+      select: { offerId: true, jobHeaderHash: true, jobSpec: true },
+    });
+    const byOffer = new Map(rows.map((row) => [row.offerId, row]));
+    for (const offer of offers) {
+      const row = byOffer.get(offer.id);
+      // After a reorganisation the number may belong to another offer.
+      if (row?.jobHeaderHash === offer.jobHeaderHash)
+        this.remember(keyOf(offer), { matchable: true, jobSpec: row.jobSpec as unknown as JobSpec });
+    }
+  }
+
+  /** Fetches what is not known, unless it failed a moment ago or too much is under way; returns what to wait for. */
+  private start(offer: OfferView): Promise<void> | null {
+    const key = keyOf(offer);
+    const underWay = this.fetching.get(key);
+    if (underWay !== undefined) return underWay;
+    const unknown = !this.known.has(key) || this.retried.has(key);
+    if (!unknown || this.closed || this.backoff.isWaiting(key) || this.fetching.size >= maxFetches) return null;
+    const fetch = this.fetch(offer, key).finally(() => {
+      this.fetching.delete(key);
+      this.options.onArrival?.();
+    });
+    this.fetching.set(key, fetch);
+    return fetch;
+  }
+
+  private async fetch(offer: OfferView, key: string): Promise<void> {
+    const found = await fetchDocuments(offer, this.options.swarm);
+    try {
+      await this.store(offer, found);
+    } catch (error) {
+      // Without the row people cannot read the reason; matching goes on all the same.
+      this.options.logger.warn({ offerId: offer.id, error: String(error) }, 'documents could not be recorded');
+    }
+    if (found.matchable) {
+      this.backoff.succeeded(key);
+      this.retried.delete(key);
+      this.remember(key, { matchable: true, jobSpec: found.jobSpec });
+      return;
+    }
+    if (found.final) {
+      this.retried.delete(key);
+      this.options.logger.info({ offerId: offer.id, reason: found.reason }, 'offer cannot be matched');
+    } else {
+      this.retried.add(key);
+      const failures = this.backoff.failed(key);
+      this.options.logger.warn({ offerId: offer.id, failures, reason: found.reason }, 'documents not available yet');
+    }
+    this.remember(key, { matchable: false, reason: found.reason });
+  }
+
+  private async store(offer: OfferView, found: OfferDocuments): Promise<void> {
+    const row = {
+      jobHeaderHash: offer.jobHeaderHash,
+      matchable: found.matchable,
+      // PostgreSQL's text holds no NUL, and the reason may quote a hostile document.
+      reason: found.matchable ? null : found.reason.replaceAll('\0', '').slice(0, maxReasonLength),
+      checkedAt: new Date(),
+      ...(found.matchable
+        ? {
+            jobSpec: found.jobSpec as unknown as Prisma.InputJsonObject,
+            program: found.program as unknown as Prisma.InputJsonObject,
+          }
+        : {}),
+    };
+    await this.options.database.prisma.offerDocuments.upsert({
+      where: { offerId: offer.id },
+      create: { offerId: offer.id, ...row },
+      update: row,
+    });
+  }
+
+  private remember(key: string, documents: KnownDocuments): void {
+    this.known.delete(key);
+    if (this.known.size >= maxKnown)
+      for (const oldest of this.known.keys()) {
+        this.known.delete(oldest);
+        this.retried.delete(oldest);
+        break;
+      }
+    this.known.set(key, documents);
+  }
+}
+
+function keyOf(offer: Pick<OfferView, 'id' | 'jobHeaderHash'>): string {
+  return `${String(offer.id)}:${offer.jobHeaderHash}`;
+}

@@ -1,0 +1,161 @@
+import { createHmac } from 'node:crypto';
+import {
+  CallRevertedError,
+  IntentConflictError,
+  type IntentRecord,
+  type IntentStatus,
+  type IntentStore,
+  type Logger,
+  TransactionSender,
+} from '@cotrain/chain';
+import type { Abi } from 'abitype';
+import { type JsonRpcProvider, Wallet } from 'ethers';
+import { assertAllowed, NotAllowedError, type SigningPolicy } from './policy.ts';
+import type { IntentAnswer, IntentFailure, IntentOutcome, IntentRequest } from './protocol.ts';
+import { SpendingLedger } from './spending-ledger.ts';
+
+type Hex = `0x${string}`;
+
+export interface SigningDeskOptions {
+  provider: JsonRpcProvider;
+  keys: readonly string[];
+  store: IntentStore;
+  policy: SigningPolicy;
+  logger: Logger;
+  errorAbi: Abi;
+  confirmations?: number;
+  pollMs?: number;
+  now?: () => number;
+}
+
+interface Account {
+  wallet: Wallet;
+  sender: TransactionSender;
+  ledger: SpendingLedger;
+}
+
+const allStatuses: readonly IntentStatus[] = ['stored', 'signed', 'mined', 'confirmed', 'reverted', 'refused'];
+
+/** Checks what is to be signed against the policy, signs it, and looks after what was sent. */
+export class SigningDesk {
+  private constructor(
+    private readonly options: SigningDeskOptions,
+    private readonly accounts: ReadonlyMap<string, Account>,
+  ) {}
+
+  /** Opens the desk; what each account has spent follows from the stored intents. */
+  static async open(options: SigningDeskOptions): Promise<SigningDesk> {
+    const accounts = new Map<string, Account>();
+    for (const key of options.keys) {
+      const wallet = new Wallet(key, options.provider);
+      const sender = new TransactionSender({ ...options, wallet });
+      const stored = await options.store.list(wallet.address as Hex, allStatuses);
+      const ledger = new SpendingLedger(stored, options.now ?? Date.now);
+      accounts.set(wallet.address.toLowerCase(), { wallet, sender, ledger });
+    }
+    return new SigningDesk(options, accounts);
+  }
+
+  addresses(): string[] {
+    return [...this.accounts.values()].map(({ wallet }) => wallet.address);
+  }
+
+  async intent(intentId: string): Promise<IntentAnswer | null> {
+    const record = await this.options.store.get(intentId);
+    return record === null ? null : answerOf(record);
+  }
+
+  /** Sends what the policy allows, all of one account together; outcomes are in the order of the requests. */
+  async submit(requests: readonly IntentRequest[]): Promise<IntentOutcome[]> {
+    const outcomes = new Map<number, IntentOutcome>();
+    const bySender = new Map<Account, number[]>();
+    for (const [index, request] of requests.entries()) {
+      try {
+        const account = this.account(request.account);
+        this.admit(account, request);
+        bySender.set(account, [...(bySender.get(account) ?? []), index]);
+      } catch (error) {
+        outcomes.set(index, failureOf(request.intentId, error));
+      }
+    }
+    await Promise.all(
+      [...bySender].map(async ([{ sender, ledger }, indices]) => {
+        const intents = indices.flatMap((index) => requests[index] ?? []);
+        const results = await sender.sendMany(
+          intents.map(({ intentId, to, data, valueWei }) => ({ intentId, to, data, valueWei: BigInt(valueWei) })),
+        );
+        for (const [position, result] of results.entries()) {
+          const intentId = intents[position]?.intentId ?? '';
+          if (result.status === 'rejected' && result.reason instanceof CallRevertedError) ledger.giveBack(intentId);
+          outcomes.set(
+            indices[position] ?? -1,
+            result.status === 'fulfilled' ? answerOf(result.value) : failureOf(intentId, result.reason),
+          );
+        }
+      }),
+    );
+    return requests.map(
+      ({ intentId }, index) => outcomes.get(index) ?? failureOf(intentId, new Error('it was not looked at')),
+    );
+  }
+
+  /** Derived from the key, not stored: a restored backup can still reveal what was committed before. */
+  salt(address: string, context: string): Hex {
+    const key = Buffer.from(this.account(address).wallet.privateKey.slice(2), 'hex');
+    return `0x${createHmac('sha256', key).update(`cotrain.salt/1:${context}`).digest('hex')}`;
+  }
+
+  /** Takes every open intent one step on. One account's trouble does not keep the others. */
+  async tend(): Promise<void> {
+    for (const [address, { sender }] of this.accounts) {
+      try {
+        await sender.resume();
+      } catch (error) {
+        this.options.logger.warn({ address, error: messageOf(error) }, 'intents could not be looked after; again soon');
+      }
+    }
+  }
+
+  /** Counts the value before anything is signed, so that requests at the same time cannot exceed the limit together. */
+  private admit({ ledger }: Account, request: IntentRequest): void {
+    const valueWei = BigInt(request.valueWei);
+    assertAllowed(
+      this.options.policy,
+      { to: request.to, data: request.data, valueWei },
+      ledger.spentWei(request.intentId),
+    );
+    ledger.count(request.intentId, valueWei);
+  }
+
+  private account(address: string): Account {
+    const found = this.accounts.get(address.toLowerCase());
+    if (found === undefined) throw new NotAllowedError(`The signer has no key for account ${address}.`);
+    return found;
+  }
+}
+
+function answerOf(record: IntentRecord): IntentAnswer {
+  return {
+    intentId: record.intentId,
+    status: record.status,
+    hash: record.minedHash ?? record.attempts.at(-1)?.hash ?? null,
+    gasUsed: record.gasUsed === null ? null : String(record.gasUsed),
+    failure: record.failure,
+  };
+}
+
+function failureOf(intentId: string, error: unknown): IntentFailure {
+  const reason =
+    error instanceof NotAllowedError
+      ? 'not allowed'
+      : error instanceof CallRevertedError
+        ? 'reverts'
+        : error instanceof IntentConflictError
+          ? 'conflict'
+          : 'unavailable';
+  return { intentId, error: messageOf(error), reason };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
