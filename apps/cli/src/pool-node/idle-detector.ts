@@ -2,17 +2,17 @@
 export interface IdleRule {
   /** How long the load must have been low. */
   idleAfterMs: number;
-  /** Load per processor that still counts as low. */
+  /** Part of the processors that others may use, 0 to 1. */
   maxLoad: number;
 }
 
-/** Decides from samples of the load whether a machine is idle. Busy at once, idle only after a while. */
+/** Decides from samples of the load whether a machine is idle: busy at once, idle only after a while. */
 export class IdleDetector {
   private quietSinceMs: number | null = null;
 
   constructor(private readonly rule: IdleRule) {}
 
-  /** @param load per processor; @param nowMs monotonic milliseconds */
+  /** @param load part of the processors that others use; @param nowMs monotonic milliseconds */
   observe(load: number, nowMs: number): boolean {
     if (load > this.rule.maxLoad) {
       this.quietSinceMs = null;
