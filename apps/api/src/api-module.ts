@@ -3,7 +3,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { GraphQLModule } from '@nestjs/graphql';
 import { API_CONTEXT, type ApiContext } from './context.ts';
 import { publicError } from './graphql/public-error.ts';
-import { complexityLimit, limitRules, queryLimits } from './graphql/query-limits.ts';
+import { limitPlugin, queryLimits } from './graphql/query-limits.ts';
 import { requestMetrics } from './graphql/request-metrics.ts';
 import type { RequestContext } from './graphql/requests.ts';
 import { resolvers, schemaOptions } from './graphql/schema.ts';
@@ -34,8 +34,7 @@ export class ApiModule {
           persistedQueries: false,
           includeStacktraceInErrorResponses: false,
           parseOptions: { maxTokens: queryLimits.maxTokens },
-          validationRules: [...limitRules],
-          plugins: [complexityLimit(), requestMetrics(api.metrics)],
+          plugins: [limitPlugin(), requestMetrics(api.metrics)],
           formatError: (formatted, error) => publicError(formatted, error, api.logger),
           context: async ({ req }: { req: HttpRequest }): Promise<RequestContext> => ({
             identity: await api.signIn.identify(req.headers.authorization),

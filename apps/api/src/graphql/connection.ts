@@ -48,8 +48,8 @@ export interface Connection<T> {
   edges: { node: T; cursor: string }[];
   nodes: T[];
   pageInfo: PageInfo;
-  /** Counted only when it is asked for. */
-  totalCount: () => Promise<number>;
+  /** A getter: counted only when it is asked for. */
+  readonly totalCount: Promise<number>;
 }
 
 /** Declares `<Name>Connection` and `<Name>Edge`. */
@@ -83,7 +83,7 @@ export function connectionOf<T>(node: Class<T>, name: string): Class<Connection<
 /** A page was asked for in a way that gives none. */
 export class InvalidPageError extends GraphQLError {
   constructor(argument: 'first' | 'after' | 'last' | 'before', problem: string) {
-    super(`${argument}: ${problem}`, { extensions: { code: 'INVALID_PAGE', argument, http: { status: 400 } } });
+    super(`${argument}: ${problem}`, { extensions: { code: 'INVALID_PAGE', argument } });
   }
 }
 
@@ -138,7 +138,9 @@ export async function paginate<TRow extends object, TNode>(request: {
   return {
     nodes,
     edges: nodes.map((node, index) => ({ node, cursor: cursors[index] ?? '' })),
-    totalCount: request.count,
+    get totalCount() {
+      return request.count();
+    },
     pageInfo: {
       hasNextPage: forward ? more : page.before != null,
       hasPreviousPage: forward ? page.after != null : more,

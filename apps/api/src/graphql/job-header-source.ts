@@ -7,7 +7,7 @@ import {
   ProtocolError,
   type Reference,
 } from '@cotrain/protocol';
-import { SwarmClient, SwarmError } from '@cotrain/swarm';
+import { NotFoundError, SwarmClient, SwarmError } from '@cotrain/swarm';
 
 /** The documents behind a JobSpec are missing or wrong. */
 export class UnusableJobSpecError extends Error {
@@ -52,7 +52,8 @@ export class JobHeaderSource {
         throw new DocumentsUnavailableError(`The documents were not read within ${String(timeoutMs / 1000)} s.`, {
           cause: error,
         });
-      if (error instanceof SwarmError && error.retryable)
+      // What is not there may come later, but it is for the caller to upload it.
+      if (error instanceof SwarmError && error.retryable && !(error instanceof NotFoundError))
         throw new DocumentsUnavailableError('The Swarm store does not answer now; try again.', { cause: error });
       if (error instanceof ProtocolError || error instanceof SwarmError || error instanceof UnusableJobSpecError)
         throw new UnusableJobSpecError(error.message, { cause: error });

@@ -17,7 +17,7 @@ import { GRAPHQL_TRANSPORT_WS_PROTOCOL, type SubscribePayload } from 'graphql-ws
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import { publicError } from './public-error.ts';
-import { assertAffordable, limitRules, queryLimits } from './query-limits.ts';
+import { assertWithinLimits, queryLimits } from './query-limits.ts';
 
 /** Bounds of what clients can hold open. */
 export interface SubscriptionLimits {
@@ -58,7 +58,7 @@ const maxMessageBytes = 65_536;
 export function startSubscriptionServer(options: SubscriptionServerOptions): { close(): Promise<void> } {
   const { schema, logger, server } = options;
   const limits = { ...defaultSubscriptionLimits, ...options.limits };
-  const rules = [...specifiedRules, ...limitRules, ...(options.introspection ? [] : [NoSchemaIntrospectionCustomRule])];
+  const rules = [...specifiedRules, ...(options.introspection ? [] : [NoSchemaIntrospectionCustomRule])];
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: maxMessageBytes,
@@ -149,7 +149,12 @@ export function startSubscriptionServer(options: SubscriptionServerOptions): { c
             extensions: { code: 'BAD_REQUEST' },
           }),
         ];
-      assertAffordable(schema, document, payload.variables ?? undefined, payload.operationName ?? undefined);
+      assertWithinLimits({
+        schema,
+        document,
+        variables: payload.variables ?? undefined,
+        operationName: payload.operationName ?? undefined,
+      });
       return {
         schema,
         document,
