@@ -107,8 +107,6 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
     uint256 public constant MAX_DRAW_DELAY_BLOCKS = 256;
     /// @notice A fine for silence is at most so many times the pay. Jobs that pay nothing could else ruin validators.
     uint256 public constant MAX_FINE_OVER_PAY = 10;
-    /// @dev Stepped over in one draw: every payer, the trainer, the requester and the challenger.
-    uint256 internal constant MAX_PARTIES = 64 + 3;
     uint256 internal constant BOND_GROWTH = 4;
     address public constant BURN_ADDRESS = 0x000000000000000000000000000000000000dEaD;
 
@@ -240,18 +238,19 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
         emit QuorumDrawn(offerId, c.round, c.validators, c.drawnSegments, c.commitDeadline, c.revealDeadline);
     }
 
-    /// @dev Without replacement; the trainer, the requester, the payers and the challenger are never drawn.
+    /// @dev Without replacement; the trainer, the requester, the payers and the challenger are stepped over, 67 at most.
     function _drawValidators(uint256 offerId, Case storage c, bytes32 seed)
         internal
         returns (address[] memory drawn_)
     {
         uint256 size = parameters.quorumSize;
         drawn_ = new address[](size);
-        StakeTree.Draw memory draw_ = tree.startDraw(c.eligibleAt, size + MAX_PARTIES);
+        StakeTree.Draw memory draw_ = tree.startDraw(c.eligibleAt);
         address requester = market.requesterOf(offerId);
+        uint256 attempt;
         for (uint256 i; i < size;) {
             if (draw_.leftWeight == 0) revert TooFewValidators(i, uint32(size));
-            uint256 seat = tree.take(draw_, uint256(keccak256(abi.encode(seed, draw_.count))));
+            uint256 seat = tree.take(draw_, uint256(keccak256(abi.encode(seed, attempt++))));
             address validator = seatHolder[seat];
             if (
                 validator == c.trainer || validator == requester || validator == c.challenger

@@ -21,9 +21,7 @@ library StakeTree {
     struct Draw {
         uint48 blockNumber; // weights as of the end of this block
         uint256 leftWeight; // of the seats that are not taken yet
-        uint256 count;
-        uint256[] seats; // taken
-        uint256[] weights; // theirs
+        uint256[] nodes; // what is left in each node, plus one; zero is not read yet
     }
 
     function set(Tree storage tree, uint256 seat, uint256 weight) internal {
@@ -37,35 +35,38 @@ library StakeTree {
     }
 
     /// @param blockNumber a past block, so that its weights cannot change any more
-    /// @param most how many seats will be taken at most
-    function startDraw(Tree storage tree, uint48 blockNumber, uint256 most) internal view returns (Draw memory draw) {
+    function startDraw(Tree storage tree, uint48 blockNumber) internal view returns (Draw memory draw) {
         draw.blockNumber = blockNumber;
         draw.leftWeight = tree.nodes[ROOT].upperLookupRecent(blockNumber);
-        draw.seats = new uint256[](most);
-        draw.weights = new uint256[](most);
+        draw.nodes = new uint256[](2 * SEATS);
     }
 
     /// @notice Takes one more seat, each with a chance in proportion to its weight. `draw.leftWeight` must not be zero.
     function take(Tree storage tree, Draw memory draw, uint256 random) internal view returns (uint256 seat) {
         uint256 at = random % draw.leftWeight;
+        uint256 weight = draw.leftWeight;
         uint256 node = ROOT;
-        for (uint256 size = SEATS >> 1; size != 0; size >>= 1) {
+        while (node < SEATS) {
             node <<= 1;
-            uint256 left = tree.nodes[node].upperLookupRecent(draw.blockNumber);
-            // Seats below `node` are the half-open range [first, first + size).
-            uint256 first = node * size - SEATS;
-            for (uint256 i; i < draw.count; ++i) {
-                if (draw.seats[i] >= first && draw.seats[i] < first + size) left -= draw.weights[i];
+            uint256 left = draw.nodes[node];
+            if (left == 0) {
+                left = tree.nodes[node].upperLookupRecent(draw.blockNumber) + 1;
+                draw.nodes[node] = left;
             }
-            if (at >= left) {
+            --left;
+            if (at < left) {
+                weight = left;
+            } else {
                 at -= left;
+                weight -= left;
                 ++node;
             }
         }
         seat = node - SEATS;
-        uint256 weight = tree.nodes[node].upperLookupRecent(draw.blockNumber);
-        draw.seats[draw.count] = seat;
-        draw.weights[draw.count++] = weight;
         draw.leftWeight -= weight;
+        // Only left children are read, so only theirs need to be kept.
+        for (; node != ROOT; node >>= 1) {
+            if (node & 1 == 0) draw.nodes[node] -= weight;
+        }
     }
 }

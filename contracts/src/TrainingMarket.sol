@@ -380,7 +380,7 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         if (!share.paid) revert NotAPayer(msg.sender);
         if (share.refunded) revert AlreadyRefunded(msg.sender);
         amountWei = refundableWei(offerId, msg.sender);
-        etherWei = ProRata.share(offer.refundableEtherWei, share.unitsBefore, share.units, offer.totalUnits);
+        etherWei = refundableEtherWei(offerId, msg.sender);
         share.refunded = true;
         emit RefundClaimed(offerId, msg.sender, amountWei, etherWei);
         _credit(msg.sender, offer.terms.token, amountWei);
@@ -404,6 +404,14 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         // Not fully funded: each payer's own share, whole.
         if (offer.payersLeft != 0) return shareWei(offerId, payer);
         return ProRata.share(offer.refundableWei, share.unitsBefore, share.units, offer.totalUnits);
+    }
+
+    /// @notice What the payer may still claim of forfeited bonds and slashed stake; zero before the offer is settled.
+    function refundableEtherWei(uint256 offerId, address payer) public view returns (uint256) {
+        Offer storage offer = _offer(offerId);
+        Share storage share = shares[offerId][payer];
+        if (offer.state < OfferState.Paid || !share.paid || share.refunded) return 0;
+        return ProRata.share(offer.refundableEtherWei, share.unitsBefore, share.units, offer.totalUnits);
     }
 
     function bidBondWei(uint256 offerId) external view returns (uint256) {
@@ -437,6 +445,10 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
 
     function tokenOf(uint256 offerId) external view returns (address) {
         return _offer(offerId).terms.token;
+    }
+
+    function hasPaid(uint256 offerId, address payer) external view returns (bool) {
+        return shares[offerId][payer].paid;
     }
 
     function isPayer(uint256 offerId, address account) external view returns (bool) {

@@ -87,6 +87,7 @@ interface ITrainingMarket {
     function bidBondWei(uint256 offerId) external view returns (uint256);
     function shareWei(uint256 offerId, address payer) external view returns (uint256);
     function refundableWei(uint256 offerId, address payer) external view returns (uint256);
+    function refundableEtherWei(uint256 offerId, address payer) external view returns (uint256);
     /// @notice What the verifier has not spent of the validation fee; zero unless the offer is committed.
     function feeLeftWei(uint256 offerId) external view returns (uint256);
     function offerState(uint256 offerId) external view returns (OfferState);
@@ -95,6 +96,7 @@ interface ITrainingMarket {
     function deadlineOf(uint256 offerId) external view returns (uint64);
     function requesterOf(uint256 offerId) external view returns (address);
     function tokenOf(uint256 offerId) external view returns (address);
+    function hasPaid(uint256 offerId, address payer) external view returns (bool);
     function isPayer(uint256 offerId, address account) external view returns (bool);
     function registry() external view returns (address);
     function offerCount() external view returns (uint256);
