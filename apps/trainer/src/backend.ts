@@ -4,8 +4,8 @@ import { dirname, sep } from 'node:path';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { type BackendName, backendNames } from '@cotrain/protocol';
 import { BackendUnavailableError } from './errors.ts';
-import { registerMissingKernels } from './missing-kernels.ts';
 import { tf } from './tf.ts';
+import { registerWasmKernels } from './wasm-kernels.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -23,7 +23,7 @@ async function prepare(name: BackendName): Promise<unknown> {
     if (name === 'wasm') {
       // Under Node the package looks for its binaries in the working directory unless told.
       setWasmPaths(dirname(require.resolve('@tensorflow/tfjs-backend-wasm')) + sep);
-      registerMissingKernels('wasm');
+      registerWasmKernels();
     } else if (name !== 'cpu') await loadNodeBinding(name);
     const ready = await withoutProcessHandlers(() => tf.setBackend(engineNames[name]));
     return ready ? null : new Error('it did not initialize');

@@ -29,6 +29,7 @@ interface TrainFlags extends CommonFlags {
   workdir: string;
   progress?: ProgressStyle;
   poolName?: string;
+  resumeFrom?: string;
 }
 
 interface ValidateFlags extends CommonFlags {
@@ -68,18 +69,29 @@ async function readHeader(flags: CommonFlags): Promise<JobHeader> {
   }
 }
 
-function connect(flags: CommonFlags, signal: AbortSignal): SwarmClient {
+/** The work directory's disk is at fault, not the job; what was checkpointed continues when there is room. */
+function isFullDisk(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+function connect(flags: CommonFlags): SwarmClient {
   return new SwarmClient({
     url: flags.swarm,
-    signal,
+    // A few; the rest is --store-patience, which a signal cuts short.
+    retries: 2,
     ...(flags.postageBatch === undefined ? {} : { postageBatchId: flags.postageBatch }),
   });
 }
 
 async function train(flags: TrainFlags): Promise<void> {
   const abort = new AbortController();
+  let askedAtMs = 0;
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
+      // Whoever asks again after a while does not want to wait; what is on disk continues all the same. A terminal
+      // and a parent process may both pass one wish on, which is no second one.
+      if (abort.signal.aborted && performance.now() - askedAtMs > 1_000) process.exit(signals[signal]);
+      askedAtMs = performance.now();
       process.exitCode = signals[signal];
       abort.abort();
     });
@@ -91,8 +103,8 @@ async function train(flags: TrainFlags): Promise<void> {
     flags.poolName === undefined ? {} : { pool: flags.poolName },
   );
   await trainJob({
-    // Not the signal: what is under way when a stop is asked for is finished, so that it can be checkpointed.
-    store: connect(flags, new AbortController().signal),
+    // Without the signal: what is under way when a stop is asked for is finished, so that it can be checkpointed.
+    store: connect(flags),
     header: await readHeader(flags),
     workdir: flags.workdir,
     signal: abort.signal,
@@ -105,14 +117,17 @@ async function train(flags: TrainFlags): Promise<void> {
       },
     },
     ...(flags.backend === undefined ? {} : { backend: flags.backend }),
+    ...(flags.resumeFrom === undefined ? {} : { resumeFrom: parseReference(flags.resumeFrom, '--resume-from') }),
   });
+  // Asked to stop during the last step, it is done all the same.
+  process.exitCode = 0;
 }
 
 async function validate(flags: ValidateFlags): Promise<void> {
   if ((flags.segments === undefined) === (flags.sample === undefined))
     throw new InvalidJobError('Say which segments to execute: --segments 0,3,7 or --sample COUNT.');
   const options = {
-    store: connect(flags, new AbortController().signal),
+    store: connect(flags),
     header: await readHeader(flags),
     logReference: parseReference(flags.log, '--log'),
     modelReference: parseReference(flags.model, '--model'),
@@ -147,6 +162,7 @@ withCommonFlags(program.command('train'))
   .description('train a job; run again with the same workdir to continue')
   .requiredOption('--workdir <dir>', 'directory of the log and the checkpoint')
   .addOption(new Option('--progress <style>', 'how to report').choices(['json', 'bar', 'none']))
+  .option('--resume-from <reference>', 'published log to continue from when the workdir was lost')
   .option('--pool-name <name>', 'label on every line of progress')
   .action((flags: TrainFlags) => train(flags));
 
@@ -167,9 +183,10 @@ try {
     process.exitCode = exitCode === 0 ? 0 : exitCodes.badInput;
   } else {
     const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
-    process.stderr.write(`${JSON.stringify({ type: 'error', name, retryable: isRetryable(error), message })}\n`);
+    const retryable = isRetryable(error) || isFullDisk(error);
+    process.stderr.write(`${JSON.stringify({ type: 'error', name, retryable, message })}\n`);
     if (!(error instanceof TrainingInterruptedError) || process.exitCode === undefined)
-      process.exitCode = isRetryable(error) ? exitCodes.retryLater : exitCodes.badInput;
+      process.exitCode = retryable ? exitCodes.retryLater : exitCodes.badInput;
   }
 }
 // Sockets kept alive by the store's client must not hold the process.
