@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-explicit-any -- answers have the shape of their query, which only the test knows */
 import type { BaseWallet } from 'ethers';
 import { createClient, type Client } from 'graphql-ws';
 import WebSocket from 'ws';
@@ -9,7 +10,7 @@ export interface GraphqlError {
 
 export interface GraphqlAnswer {
   status: number;
-  data: Record<string, any> | null; // eslint-disable-line @typescript-eslint/no-explicit-any
+  data: Record<string, any> | null;
   errors: GraphqlError[];
 }
 
@@ -57,7 +58,6 @@ export class TestClient {
     variables: Record<string, unknown> = {},
     declared = '',
   ): Promise<Record<string, any>> {
-    // eslint-disable-line @typescript-eslint/no-explicit-any
     const data = await this.data(
       `mutation ${declared} { result: ${call} { __typename ${fields} ... on Failure { message } ... on ValidationError { field } ... on ContractRefusalError { reason } } }`,
       variables,
@@ -76,7 +76,6 @@ export class TestClient {
   }
 
   submitSignIn(message: string, signature: string): Promise<Record<string, any>> {
-    // eslint-disable-line @typescript-eslint/no-explicit-any
     return this.mutate(
       'signIn(message: $message, signature: $signature)',
       '... on SignInSession { token address expiresAt }',

@@ -7,6 +7,12 @@ import type { Api } from '../src/start-api.ts';
 import { eventually, TestClient } from './api-client.ts';
 import { recordingLogger, startTestStack, type TestStack } from './api-stack.ts';
 
+interface OfferPage {
+  nodes: { id: number }[];
+  edges: { cursor: string }[];
+  pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
+}
+
 const transactionFields = '... on UnsignedTransaction { chainId to data valueWei summary }';
 const ether = 10n ** 18n;
 
@@ -372,12 +378,13 @@ describe('the GraphQL API', () => {
       const seen: number[] = [];
       let cursor: string | null = null;
       for (let pages = 0; pages < 20; pages++) {
-        const { offers }: Record<string, any> = await anyone.data(
-          // eslint-disable-line @typescript-eslint/no-explicit-any
-          `query ($size: Int, $cursor: String) { offers(${forward ? 'first: $size, after: $cursor' : 'last: $size, before: $cursor'}${listArguments}) { nodes { id } edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`,
-          { size, cursor },
-        );
-        const ids = (offers.nodes as { id: number }[]).map(({ id }) => id);
+        const offers: OfferPage = (
+          await anyone.data(
+            `query ($size: Int, $cursor: String) { offers(${forward ? 'first: $size, after: $cursor' : 'last: $size, before: $cursor'}${listArguments}) { nodes { id } edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`,
+            { size, cursor },
+          )
+        )['offers'];
+        const ids = offers.nodes.map(({ id }) => id);
         if (forward) seen.push(...ids);
         else seen.unshift(...ids);
         expect(offers.pageInfo.endCursor).toBe(offers.edges.at(-1)?.cursor ?? null);
