@@ -1,17 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type FeeData, isError, keccak256, type Provider, type TransactionReceipt, type Wallet } from 'ethers';
+import { isError, keccak256, type Provider, type TransactionReceipt, type Wallet } from 'ethers';
 import type { Abi } from 'abitype';
 import { asChainError } from './contract-call.ts';
 import {
   CallRevertedError,
   ChainError,
   ChainUnavailableError,
+  InsufficientFundsError,
   IntentConflictError,
   TransactionRevertedError,
   UnknownIntentError,
 } from './errors.ts';
 import {
   type Intent,
+  type IntentChanges,
   type IntentRecord,
   type IntentStore,
   type LeaseGuard,
@@ -19,7 +21,10 @@ import {
   sameIntent,
   type SignedAttempt,
 } from './intent.ts';
+import { type Fees, marketFees, raise, ranOutOfGas, withMargin } from './gas.ts';
 import type { Logger } from './logger.ts';
+
+import { findTransaction } from './nonce-search.ts';
 
 type Hex = `0x${string}`;
 
@@ -41,11 +46,12 @@ export interface TransactionSenderOptions {
   bumpAfterMs?: number;
   /** Most that a unit of gas may cost; a bump never exceeds it. */
   maxFeePerGasCapWei?: bigint;
+  /** Most gas of one transaction; 2^24 is what Ethereum allows (EIP-7825). */
+  gasLimitCap?: bigint;
 }
 
 /** Intents that are looked after side by side. */
 const stepsAtOnce = 50;
-const bumpPercent = 13n; // nodes ask for at least 10 %, some for 12.5 %
 
 /**
  * Sends each intent exactly once. The intent is stored, then a nonce and the signed transaction are stored, and only
@@ -62,6 +68,7 @@ export class TransactionSender {
   private readonly pollMs: number;
   private readonly bumpAfterMs: number;
   private readonly cap: bigint;
+  private readonly gasLimitCap: bigint;
   private signing: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly options: TransactionSenderOptions) {
@@ -75,6 +82,7 @@ export class TransactionSender {
     this.pollMs = options.pollMs ?? 1_000;
     this.bumpAfterMs = options.bumpAfterMs ?? 60_000;
     this.cap = options.maxFeePerGasCapWei ?? 500n * 10n ** 9n;
+    this.gasLimitCap = options.gasLimitCap ?? 2n ** 24n;
   }
 
   /**
@@ -127,37 +135,47 @@ export class TransactionSender {
 
   /**
    * Waits until the intent is final; replaces it when it waits too long, sends it again when a reorganisation drops it.
+   * What may pass (an outage, an empty account, a lost lease) is waited out.
    * @throws TransactionRevertedError, UnknownIntentError, CallRevertedError; the signal's reason
    */
   async wait(intentId: string, signal?: AbortSignal): Promise<IntentRecord> {
     for (;;) {
       signal?.throwIfAborted();
-      const record = await this.step(intentId);
-      if (record.status === 'confirmed') return record;
-      if (record.status === 'reverted')
-        throw new TransactionRevertedError(intentId, record.minedHash ?? '', record.failure ?? 'no reason given');
-      if (record.status === 'refused') throw new CallRevertedError(record.failure ?? 'refused', null);
+      try {
+        const record = await this.step(intentId);
+        if (record.status === 'confirmed') return record;
+        if (record.status === 'reverted')
+          throw new TransactionRevertedError(intentId, record.minedHash ?? '', record.failure ?? 'no reason given');
+        if (record.status === 'refused') throw new CallRevertedError(record.failure ?? 'refused', null);
+      } catch (error) {
+        if (!(error instanceof ChainError) || !error.retryable) throw error;
+        this.logger.warn({ intentId, error: error.message }, 'waiting for a transaction');
+      }
       await delay(this.pollMs, undefined, { signal });
     }
   }
 
-  /** Takes every open intent one step on: after a start, and regularly. Returns how many are still open. */
+  /**
+   * Takes every open intent one step on: after a start, and regularly. One that fails does not keep the others waiting.
+   * Returns how many are still open.
+   * @throws the first error that may pass, after all were looked at
+   */
   async resume(): Promise<number> {
     const open = await this.store.list(this.address, openStatuses);
-    for (let start = 0; start < open.length; start += stepsAtOnce) {
-      const outcomes = await Promise.allSettled(
-        open.slice(start, start + stepsAtOnce).map(({ intentId }) => this.step(intentId)),
-      );
+    const failures: unknown[] = [];
+    for (let start = 0; start < open.length && failures.length < stepsAtOnce; start += stepsAtOnce) {
+      const some = open.slice(start, start + stepsAtOnce);
+      const outcomes = await Promise.allSettled(some.map(({ intentId }) => this.step(intentId)));
       for (const [index, outcome] of outcomes.entries()) {
         if (outcome.status === 'fulfilled') continue;
-        // A refused call is recorded with its reason; the others must go on.
-        if (!(outcome.reason instanceof CallRevertedError)) throw outcome.reason;
-        this.logger.warn(
-          { intentId: open[start + index]?.intentId, reason: outcome.reason.reason },
-          'intent refused by the contract',
-        );
+        const intentId = some[index]?.intentId;
+        // A refused call is recorded with its reason.
+        if (outcome.reason instanceof CallRevertedError)
+          this.logger.warn({ intentId, reason: outcome.reason.reason }, 'intent refused by the contract');
+        else failures.push(outcome.reason);
       }
     }
+    if (failures.length > 0) throw failures[0];
     return (await this.store.list(this.address, openStatuses)).length;
   }
 
@@ -171,6 +189,8 @@ export class TransactionSender {
     if (receipt === null) return this.nurse(record);
     const head = await this.ask('eth_blockNumber', () => this.provider.getBlockNumber());
     const final = head - receipt.blockNumber >= this.confirmations;
+    if (final && receipt.status !== 1 && ranOutOfGas(receipt.gasUsed, record.gasLimit ?? this.gasLimitCap))
+      return this.withMoreGas(record, receipt);
     return this.store.update(intentId, {
       status: !final ? 'mined' : receipt.status === 1 ? 'confirmed' : 'reverted',
       minedHash: receipt.hash as Hex,
@@ -178,6 +198,23 @@ export class TransactionSender {
       gasUsed: receipt.gasUsed,
       failure: receipt.status === 1 ? null : await this.revertReason(record, receipt),
     });
+  }
+
+  /** A call that ran out of gas has changed nothing, and its nonce is spent: it may be sent again with twice the gas. */
+  private async withMoreGas(record: IntentRecord, receipt: TransactionReceipt): Promise<IntentRecord> {
+    const gasLimit = 2n * receipt.gasUsed;
+    const spent = { minedHash: receipt.hash as Hex, minedBlock: receipt.blockNumber, gasUsed: receipt.gasUsed };
+    if (gasLimit > this.gasLimitCap)
+      return this.store.update(record.intentId, {
+        ...spent,
+        status: 'reverted',
+        failure: `it ran out of gas with ${String(receipt.gasUsed)}; twice that is more than ${String(this.gasLimitCap)}`,
+      });
+    this.logger.warn(
+      { intentId: record.intentId, gasUsed: String(receipt.gasUsed) },
+      'ran out of gas; sent again with twice as much',
+    );
+    return this.store.update(record.intentId, { ...unsigned, gasLimit });
   }
 
   private async signOne(intentId: string): Promise<IntentRecord> {
@@ -205,17 +242,17 @@ export class TransactionSender {
     const signing = this.signing.then(() => this.sign(estimated));
     this.signing = signing.catch(() => undefined); // the callers get the error
     const [signed] = await Promise.allSettled([signing]);
-    if (signed.status === 'rejected')
-      for (const { intentId } of estimated) outcomes.set(intentId, { status: 'rejected', reason: signed.reason });
-    else
-      await Promise.all(
-        signed.value.map((record) =>
-          settle(record.intentId, async () => {
-            await this.broadcast(record);
-            return record;
-          }),
-        ),
-      );
+    await Promise.all(
+      estimated.map(({ intentId }) =>
+        settle(intentId, async () => {
+          if (signed.status === 'rejected') throw signed.reason;
+          const record = signed.value.get(intentId);
+          if (record === undefined) throw new InsufficientFundsError(this.address);
+          await this.broadcast(record);
+          return record;
+        }),
+      ),
+    );
     return outcomes;
   }
 
@@ -226,53 +263,69 @@ export class TransactionSender {
     if (record.status !== 'stored' || record.gasLimit !== undefined) return record;
     try {
       const { to, data, valueWei: value } = record;
-      const gas = await this.provider.estimateGas({ from: this.address, to, data, value });
-      return { ...record, gasLimit: (gas * 5n) / 4n };
+      const estimate = await this.provider.estimateGas({ from: this.address, to, data, value });
+      const limit = withMargin(estimate);
+      return {
+        ...record,
+        gasLimit: limit > this.gasLimitCap && estimate <= this.gasLimitCap ? this.gasLimitCap : limit,
+      };
     } catch (error) {
-      const reason = asChainError(error, 'eth_estimateGas', this.options.errorAbi);
+      const reason = this.asError(error, 'eth_estimateGas');
       if (reason instanceof CallRevertedError)
         await this.store.update(intentId, { status: 'refused', failure: reason.reason });
       throw reason;
     }
   }
 
-  /** Stores nonce and signed transaction of each; those that were signed meanwhile stay as they are. */
-  private async sign(estimated: readonly IntentRecord[]): Promise<IntentRecord[]> {
-    if (estimated.length === 0) return [];
+  /**
+   * Stores nonce and signed transaction of each; those that were signed meanwhile stay as they are. One that the account
+   * cannot pay for is left out: its nonce would hold up all later ones.
+   */
+  private async sign(estimated: readonly IntentRecord[]): Promise<Map<string, IntentRecord>> {
+    const done = new Map<string, IntentRecord>();
+    if (estimated.length === 0) return done;
     await this.options.lease?.assertHeld();
-    const nonces = await this.freeNonces();
-    const fees = startingFees(await this.ask('fee data', () => this.provider.getFeeData()));
-    const done: IntentRecord[] = [];
-    const signed: { intentId: string; changes: Partial<IntentRecord> }[] = [];
+    const [nonces, feeData, balanceWei] = await Promise.all([
+      this.freeNonces(),
+      this.ask('fee data', () => this.provider.getFeeData()),
+      this.ask('eth_getBalance', () => this.provider.getBalance(this.address)),
+    ]);
+    const fees = marketFees(feeData);
+    const signed: { intentId: string; changes: IntentChanges }[] = [];
+    let leftWei = balanceWei;
     for (const { intentId, gasLimit = 0n } of estimated) {
       const record = await this.store.get(intentId);
       if (record === null) throw new UnknownIntentError(intentId);
-      if (record.status === 'stored') {
+      const costWei = record.valueWei + gasLimit * (fees.maxFeePerGasWei < this.cap ? fees.maxFeePerGasWei : this.cap);
+      if (record.status !== 'stored') done.set(intentId, record);
+      else if (costWei <= leftWei) {
+        leftWei -= costWei;
         const nonce = nonces();
         const attempt = await this.signAttempt(record, nonce, gasLimit, fees);
         signed.push({ intentId, changes: { status: 'signed', nonce, gasLimit, attempts: [attempt] } });
-      } else done.push(record);
+      }
     }
-    return [
-      ...done,
-      ...(await Promise.all(signed.map(({ intentId, changes }) => this.store.update(intentId, changes)))),
-    ];
+    for (const record of await Promise.all(signed.map(({ intentId, changes }) => this.store.update(intentId, changes))))
+      done.set(record.intentId, record);
+    return done;
   }
 
   /**
    * The chain knows of what was mined, the store of what was signed: the nonces that neither has used, in turn. A gap
-   * that a crash left between stored ones is filled first, or what follows it would wait for ever.
+   * that a crash left between stored ones is filled first, or what follows it would wait for ever. Intents that are done
+   * count too, because a node that lags behind does not know of them yet.
    */
   private async freeNonces(): Promise<() => number> {
-    let next = await this.ask('eth_getTransactionCount', () =>
-      this.provider.getTransactionCount(this.address, 'latest'),
-    );
-    const open = await this.store.list(this.address, ['signed', 'mined']);
-    const taken = new Set(open.map(({ nonce }) => nonce));
+    let next = await this.minedCount('latest');
+    const taken = new Set(await this.store.noncesFrom(this.address, next));
     return () => {
       while (taken.has(next)) next++;
       return next++;
     };
+  }
+
+  private minedCount(blockTag: number | 'latest'): Promise<number> {
+    return this.ask('eth_getTransactionCount', () => this.provider.getTransactionCount(this.address, blockTag));
   }
 
   private async signAttempt(intent: Intent, nonce: number, gasLimit: bigint, fees: Fees): Promise<SignedAttempt> {
@@ -313,33 +366,63 @@ export class TransactionSender {
         /already (known|imported)/i.test(String(error))
       )
         return;
-      throw asChainError(error, 'eth_sendRawTransaction', this.options.errorAbi);
+      throw this.asError(error, 'eth_sendRawTransaction');
     }
     this.logger.info({ intentId: record.intentId, hash: attempt.hash, nonce: record.nonce }, 'transaction sent');
   }
 
   /** Not mined: broadcast again, with a higher fee when it has waited long enough. */
   private async nurse(record: IntentRecord): Promise<IntentRecord> {
+    const { intentId, nonce } = record;
     const last = record.attempts.at(-1);
-    if (last === undefined || record.nonce === null) return record;
+    if (last === undefined || nonce === null) return record;
     let current =
       record.status === 'mined'
-        ? await this.store.update(record.intentId, {
-            status: 'signed',
-            minedHash: null,
-            minedBlock: null,
-            gasUsed: null,
-          })
+        ? await this.store.update(intentId, { status: 'signed', minedHash: null, minedBlock: null, gasUsed: null })
         : record;
-    const bumped = bump(last);
-    if (this.now() - last.signedAt >= this.bumpAfterMs && bumped.maxFeePerGasWei <= this.cap) {
-      await this.options.lease?.assertHeld();
-      const attempt = await this.signAttempt(record, record.nonce, record.gasLimit ?? 1_000_000n, bumped);
-      current = await this.store.update(record.intentId, { attempts: [...record.attempts, attempt] });
-      this.logger.info({ intentId: record.intentId, maxFeePerGasWei: String(attempt.maxFeePerGasWei) }, 'fee raised');
+    const mined = await this.minedCount('latest');
+    if (nonce < mined) return this.nonceIsSpent(current, nonce);
+    // Only the first one in line: those after it cannot be mined before it, whatever they pay.
+    if (nonce === mined && this.now() - last.signedAt >= this.bumpAfterMs) {
+      const fees = raise(last, marketFees(await this.ask('fee data', () => this.provider.getFeeData())));
+      // A replacement that the cap makes too small would be refused.
+      if (raise(last, last).maxFeePerGasWei <= this.cap) {
+        await this.options.lease?.assertHeld();
+        const attempt = await this.signAttempt(current, nonce, current.gasLimit ?? this.gasLimitCap, fees);
+        current = await this.store.update(intentId, { attempts: [...current.attempts, attempt] });
+        this.logger.info({ intentId, maxFeePerGasWei: String(attempt.maxFeePerGasWei) }, 'fee raised');
+      }
     }
     await this.broadcast(current);
     return current;
+  }
+
+  /**
+   * The chain is past our nonce, yet none of our attempts was mined: the journal is from a backup, and what it lost was
+   * mined, or the key was used elsewhere. The transaction at this nonce tells: if it is the same call, it is ours, and
+   * otherwise the intent still waits to be sent. Nothing is decided before it is final.
+   */
+  private async nonceIsSpent(record: IntentRecord, nonce: number): Promise<IntentRecord> {
+    const head = await this.ask('eth_blockNumber', () => this.provider.getBlockNumber());
+    const deep = Math.max(0, head - this.confirmations);
+    if ((await this.minedCount(deep)) <= nonce) return record;
+    const found = await this.ask('search by nonce', () => findTransaction(this.provider, this.address, nonce, deep));
+    if (found === null) return record; // reorganised while it was searched
+    if (record.attempts.some(({ hash }) => hash === found.hash)) return record; // mined just now
+    const { hash, to, data, value } = found;
+    if (sameIntent(record, { ...record, to: (to ?? '') as Hex, data: data as Hex, valueWei: value })) {
+      const attempt = {
+        hash: hash as Hex,
+        rawTransaction: '0x' as Hex,
+        signedAt: this.now(),
+        maxFeePerGasWei: 0n,
+        maxPriorityFeePerGasWei: 0n,
+      };
+      this.logger.warn({ intentId: record.intentId, hash }, 'found on the chain: the journal had lost it');
+      return this.store.update(record.intentId, { attempts: [...record.attempts, attempt] });
+    }
+    this.logger.warn({ intentId: record.intentId, nonce, hash }, 'its nonce went to another transaction; signed anew');
+    return this.store.update(record.intentId, unsigned);
   }
 
   /** Any of the attempts may be the one that was mined. */
@@ -366,6 +449,12 @@ export class TransactionSender {
     }
   }
 
+  private asError(error: unknown, operation: string): ChainError {
+    return isError(error, 'INSUFFICIENT_FUNDS') || /insufficient funds/i.test(String(error))
+      ? new InsufficientFundsError(this.address, error)
+      : asChainError(error, operation, this.options.errorAbi);
+  }
+
   private async ask<T>(operation: string, question: () => Promise<T>): Promise<T> {
     try {
       return await question();
@@ -375,19 +464,13 @@ export class TransactionSender {
   }
 }
 
-interface Fees {
-  maxFeePerGasWei: bigint;
-  maxPriorityFeePerGasWei: bigint;
-}
-
-function startingFees(data: FeeData): Fees {
-  return {
-    maxFeePerGasWei: data.maxFeePerGas ?? data.gasPrice ?? 10n ** 9n,
-    maxPriorityFeePerGasWei: data.maxPriorityFeePerGas ?? 0n,
-  };
-}
-
-function bump(fees: Fees): Fees {
-  const raise = (wei: bigint): bigint => (wei * (100n + bumpPercent)) / 100n + 1n;
-  return { maxFeePerGasWei: raise(fees.maxFeePerGasWei), maxPriorityFeePerGasWei: raise(fees.maxPriorityFeePerGasWei) };
-}
+/** A record as if it had never been signed. */
+const unsigned = {
+  status: 'stored',
+  nonce: null,
+  attempts: [],
+  minedHash: null,
+  minedBlock: null,
+  gasUsed: null,
+  failure: null,
+} satisfies IntentChanges;

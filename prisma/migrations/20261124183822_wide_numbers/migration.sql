@@ -7,3 +7,6 @@ ALTER SEQUENCE "Outbox_sequence_seq" AS BIGINT;
 
 -- CreateIndex
 CREATE UNIQUE INDEX "Intent_sender_nonce_key" ON "Intent"("sender", "nonce");
+
+-- DropIndex
+DROP INDEX "ChainEvent_eventName_blockNumber_idx";
