@@ -71,7 +71,9 @@ export class Connection {
   }
 
   async provider(): Promise<JsonRpcProvider> {
-    const provider = new JsonRpcProvider(await this.url('rpc'), undefined, { staticNetwork: true, cacheTimeout: -1 });
+    const url = await this.url('rpc');
+    // Asked here: the provider of ethers would write to standard output, again and again, that it gets no answer.
+    const provider = new JsonRpcProvider(url, await readChainId(url), { staticNetwork: true, cacheTimeout: -1 });
     provider.pollingInterval = 250;
     return provider;
   }
@@ -107,4 +109,25 @@ function checkedUrl(text: string, name: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url !== null && (url.protocol === 'http:' || url.protocol === 'https:')) return text;
   throw new CommandError(exitCodes.usage, `${name} is ${text.slice(0, 200)}: give an http or https URL.`);
+}
+
+async function readChainId(url: string): Promise<number> {
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_chainId', params: [] }),
+      signal: AbortSignal.timeout(15_000),
+    });
+    const { result } = (await response.json()) as { result?: unknown };
+    const chainId = Number(result);
+    if (typeof result === 'string' && Number.isSafeInteger(chainId) && chainId > 0) return chainId;
+    throw new TypeError(`eth_chainId is ${JSON.stringify(result)}`);
+  } catch (cause) {
+    throw new CommandError(
+      exitCodes.unavailable,
+      `The chain at ${url} does not answer eth_chainId. Does the node run, and is --rpc right?`,
+      { cause },
+    );
+  }
 }

@@ -1,4 +1,4 @@
-import { availableParallelism, setPriority } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Deployment } from '@cotrain/chain';
@@ -15,8 +15,6 @@ import { stopSignal } from '../terminal/stop-signal.ts';
 import { depositStake, registerPool, type RunFlags, setPoolPaused } from './pool-commands.ts';
 
 const sampleMs = 2_000;
-/** Below everything that a person does at the machine. */
-const lowPriority = 10;
 
 /** pool run: this machine as a pool of its own, while nobody else needs it. */
 export async function runPool(flags: RunFlags): Promise<void> {
@@ -29,8 +27,6 @@ export async function runPool(flags: RunFlags): Promise<void> {
     console.log(flags.json === true ? jsonLine(event) : `${new Date().toISOString()} ${text}`);
   };
   if (flags.stake !== undefined) await depositStake(market, wallet, flags.stake);
-  // Trainers inherit it; the machine stays usable while they work.
-  setPriority(lowPriority);
   const node = await startPoolNode({
     folder: join(flags.dir, 'pools', flags.name.replaceAll(/[^a-z0-9-]/g, '_')),
     wallet,

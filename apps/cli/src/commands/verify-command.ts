@@ -27,6 +27,9 @@ Examples:
       --rpc https://rpc.example.org --swarm http://localhost:1633 --from-block 7000000
 `;
 
+/** A store that restarts is waited for. */
+const storePatienceMs = 15_000;
+
 /** verify: what a drawn validator does, for anybody. */
 export function addVerifyCommand(program: Command): void {
   withConnection(
@@ -54,7 +57,7 @@ async function verify(offerId: number, flags: VerifyFlags): Promise<void> {
     offerId,
     flags.fromBlock,
   );
-  const swarm = new SwarmClient({ url: await connection.url('swarm'), retries: 5 });
+  const swarm = new SwarmClient({ url: await connection.url('swarm'), retries: 2 });
   // TensorFlow takes seconds to load: only a command that needs it waits.
   const { verifyCommitment } = await import('@cotrain/trainer');
   const story = new Story(process.stdout);
@@ -66,6 +69,7 @@ async function verify(offerId: number, flags: VerifyFlags): Promise<void> {
     store: swarm,
     ...commitment,
     sample: flags.sample,
+    patience: { storePatienceMs },
     onSegment: ({ segment, ok, maxAbsoluteError }) => {
       say(
         `segment ${String(segment).padStart(5)}  ${ok ? 'agrees ' : 'DIFFERS'}  largest difference ${maxAbsoluteError.toExponential(2)}`,

@@ -41,10 +41,15 @@ export async function settleUp(stage: Stage, offers: readonly OfferAnswer[]): Pr
     );
     story.line(`  offer ${String(offer.id)}: together ${ether(surplusWei + slashedWei)} ETH, to the wei`);
   }
-  await payValidators(stage);
+  const fees = await Promise.all(stage.validators.map((wallet) => takeFees(stage, wallet)));
+  stage.expect(
+    fees.every((feeWei) => feeWei > 0n),
+    'a validator who voted got no fee.',
+  );
+  story.line(`  validators took their fees: ${fees.map((feeWei) => `${ether(feeWei)} ETH`).join(', ')}`);
   // The pools' price and bonds are withdrawn by the API, through the signer.
   await Promise.all(stage.pools.map((wallet) => emptied(stage, wallet)));
-  story.line('  validators took their fees, pools their price and their bonds');
+  story.line('  pools took their price and their bonds');
 }
 
 async function takeRefunds(stage: Stage, wallet: Wallet, offers: readonly OfferAnswer[]): Promise<Claim[]> {
@@ -64,31 +69,35 @@ async function takeRefunds(stage: Stage, wallet: Wallet, offers: readonly OfferA
 }
 
 /** Validators are paid from the offer's escrow, so the market owes them. */
-async function payValidators(stage: Stage): Promise<void> {
-  const { deployment, provider } = stage.stack;
-  const { data } = encodeCall({ abi: trainingMarketAbi, functionName: 'withdraw', args: [etherToken] });
-  for (const wallet of stage.validators) {
-    const creditWei = await readContract(provider, {
-      abi: trainingMarketAbi,
-      address: deployment.market,
-      functionName: 'credit',
-      args: [wallet.address as Hex, etherToken],
-    });
-    if (creditWei > 0n) await sendTransaction(wallet, { to: deployment.market, data, valueWei: '0' });
+/** Withdraws what market and quorum have credited to a validator, and returns how much it was. */
+async function takeFees(stage: Stage, wallet: Wallet): Promise<bigint> {
+  const { market, quorum } = stage.stack.deployment;
+  let takenWei = 0n;
+  for (const address of [market, quorum]) {
+    const creditWei = await creditOf(stage, address, wallet);
+    if (creditWei === 0n) continue;
+    const { data } = encodeCall({ abi: trainingMarketAbi, functionName: 'withdraw', args: [etherToken] });
+    await sendTransaction(wallet, { to: address, data, valueWei: '0' });
+    takenWei += creditWei;
   }
+  return takenWei;
+}
+
+/** Both contracts keep their accounts alike. */
+function creditOf(stage: Stage, contract: Hex, wallet: Wallet): Promise<bigint> {
+  return readContract(stage.stack.provider, {
+    abi: trainingMarketAbi,
+    address: contract,
+    functionName: 'credit',
+    args: [wallet.address as Hex, etherToken],
+  });
 }
 
 async function emptied(stage: Stage, wallet: Wallet): Promise<void> {
-  const { deployment, provider } = stage.stack;
+  const { market } = stage.stack.deployment;
   await stage.waitFor(
     `${stage.poolOf(wallet.address)} to withdraw`,
-    () =>
-      readContract(provider, {
-        abi: trainingMarketAbi,
-        address: deployment.market,
-        functionName: 'credit',
-        args: [wallet.address as Hex, etherToken],
-      }),
+    () => creditOf(stage, market, wallet),
     (creditWei) => creditWei === 0n,
   );
 }

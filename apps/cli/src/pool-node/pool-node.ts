@@ -58,7 +58,7 @@ export async function startPoolNode(options: PoolNodeOptions): Promise<PoolNode>
       signerUrl: signer.url,
       signerToken: signer.token,
       workFolder: join(folder, 'jobs'),
-      trainerCommands: { default: trainerCommand() },
+      trainerCommands: { default: trainerCommand({ background: true }) },
       validators: [],
       // Awards and settlements are anybody's to call: the market's own keeper does it.
       keeper: null,
