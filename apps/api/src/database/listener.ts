@@ -8,7 +8,6 @@ import pg from 'pg';
 export class Listener {
   private readonly stopping = new AbortController();
   private readonly running: Promise<void>;
-  private client: pg.Client | null = null;
 
   /** @param channel a name of ours, never a user's text */
   constructor(connectionString: string, channel: string, onNotify: () => void, retryMs = 1_000) {
@@ -17,7 +16,6 @@ export class Listener {
 
   async close(): Promise<void> {
     this.stopping.abort();
-    await this.client?.end();
     await this.running;
   }
 
@@ -30,18 +28,23 @@ export class Listener {
         client.on('error', () => {
           resolve();
         });
+        signal.addEventListener(
+          'abort',
+          () => {
+            resolve();
+          },
+          { once: true },
+        );
       });
       try {
         await client.connect();
-        this.client = client;
         client.on('notification', onNotify);
         await client.query(`LISTEN "${channel}"`);
         onNotify();
-        await broken;
+        if (!signal.aborted) await broken;
       } catch {
         // The database is away; the readers of the channel poll meanwhile and tell of it.
       }
-      this.client = null;
       await client.end().catch(() => undefined); // it is broken already
       await delay(retryMs, undefined, { signal }).catch(() => undefined); // closing: the loop's condition ends it
     }
