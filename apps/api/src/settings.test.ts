@@ -97,7 +97,7 @@ describe('settings', () => {
 
   test('show no secret in what they complain about', () => {
     const told = [
-      ...problems({ DATABASE_URL: 'postgres:://user:hunter2@host' }),
+      ...problems({ DATABASE_URL: 'http://user:hunter2@host' }),
       ...problems({ API_RPC_URL: 'ftp://node.example.org/hunter2' }),
     ];
     expect(told).toHaveLength(2);

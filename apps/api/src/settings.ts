@@ -25,7 +25,7 @@ interface Setting {
 
 const file = z.string().min(1);
 const url = z.url({ protocol: /^https?$/ });
-const origin = url.refine((text) => new URL(text).origin === text, 'has a path or ends in a slash');
+const origin = url.refine((text) => URL.parse(text)?.origin === text, 'has a path or ends in a slash');
 const list = <T>(item: z.ZodType<T>): z.ZodType<T[]> =>
   z
     .string()
