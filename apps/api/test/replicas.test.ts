@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { encodeCall, trainerRegistryAbi } from '@cotrain/chain';
+import { type MatchReceipt, replayReceipt } from '../src/matching/receipt.ts';
 import type { Api } from '../src/start-api.ts';
 import { eventually, TestClient } from './api-client.ts';
 import { startTestStack, type TestStack } from './api-stack.ts';
@@ -134,6 +135,10 @@ describe('two API replicas on one PostgreSQL', () => {
       'matchReceipts'
     ].nodes[0];
     expect(receipt.poolId).toBe('pool-1');
+    expect(replayReceipt(JSON.parse(receipt.receiptJson as string) as MatchReceipt)).toEqual({
+      inputsAgree: true,
+      decisionAgrees: true,
+    });
     const bids = await Promise.all(
       replicas.map(
         async ({ url }) => /^cotrain_bids_sent_total (\d+)$/m.exec(await (await fetch(`${url}/metrics`)).text())?.[1],

@@ -298,6 +298,7 @@ export class MatchReceipt {
   priceWei!: string | null;
 
   @Field(() => String, {
+    complexity: 40,
     description: 'The whole receipt as JSON: decision, rejected pools with their reasons, inputs.',
   })
   receiptJson!: string;
