@@ -125,7 +125,6 @@ describe('the demo', () => {
     ])
       expect(story).toContain(words);
     // No terminal: no control characters, but a sign of life while it trains.
-    // eslint-disable-next-line no-control-regex
     expect(story).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
     expect(story.match(/^ {2}batch \d+\/2400 {2}loss/gm)?.length).toBeGreaterThan(2);
   });

@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { Command } from 'commander';
 import { createProgram } from './program.ts';
+import { commandReference, referenceStart } from './reference.ts';
 
 function leaves(command: Command, path: string[] = []): { name: string; command: Command }[] {
   return command.commands.flatMap((child) =>
@@ -59,4 +62,9 @@ describe.each(commands)('cotrain $name', ({ name, command }) => {
       [],
     );
   });
+});
+
+it('is documented as it is; `node apps/cli/scripts/write-reference.ts` writes the documentation', () => {
+  const documentation = readFileSync(join(import.meta.dirname, '../../../docs/cli.md'), 'utf8');
+  expect(documentation.slice(documentation.indexOf(referenceStart))).toBe(commandReference(createProgram()));
 });

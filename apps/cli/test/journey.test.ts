@@ -19,7 +19,7 @@ interface Offer {
   id: number;
   state: string;
   trainer: string | null;
-  headerJson: string;
+  header: Record<string, string | number>;
   payers: { paidWei: string | null; refundedWei: string | null }[];
   refundableWei: string;
   paidWei: string;
@@ -162,7 +162,9 @@ describe('an offer that three people pay for', () => {
   it('is shown as paid', async () => {
     const offer = await stack.json<Offer>('offer', 'show', String(id));
     expect(offer.state).toBe('Paid');
-    expect(BigInt(offer.paidWei) + BigInt(offer.refundableWei)).toBe(parseEther('1'));
+    // What the validators did not earn of their fee comes back with the surplus.
+    const settledWei = BigInt(offer.paidWei) + BigInt(offer.refundableWei);
+    expect(settledWei >= parseEther('1') && settledWei < parseEther('1.01')).toBe(true);
     const { stdout } = await stack.run('offer', 'show', String(id));
     expect(stdout).toContain(`offer ${String(id)}: Paid`);
   });
@@ -235,7 +237,7 @@ describe('an offer whose trainer forges the log', () => {
       }
       expect(offer.trainer?.toLowerCase()).toBe(stack.wallet('pool-4').address.toLowerCase());
       await trainer.start(id);
-      await trainer.trainAndCommit(id, parseHeaderJson(offer.headerJson), join(scratch.path, 'forger'));
+      await trainer.trainAndCommit(id, parseHeaderJson(JSON.stringify(offer.header)), join(scratch.path, 'forger'));
 
       const checked = await stack.run('verify', String(id), '--sample', '100', '--json');
       expect(checked.code).toBe(5);

@@ -42,6 +42,8 @@ export interface StackOptions {
   /** Trainer commands of single pools, beside the default. */
   trainerCommands?: Record<string, readonly string[]>;
   onStep?: (step: string) => void;
+  /** What API, signer and trainers are told instead of an endpoint's own URL: a network in between that can fail. */
+  through?: (endpoint: 'rpc' | 'swarm', url: string) => Promise<string>;
 }
 
 /** A whole Cotrain on one machine. */
@@ -109,6 +111,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     closers.push(() => anvil.close());
     await recordProcesses(folder, [anvil.pid]);
     say(`chain      anvil, chain id ${String(anvil.chainId)}, one block a second, ${anvil.rpcUrl}`);
+    const through = options.through ?? ((_, url) => Promise.resolve(url));
+    const rpcUrl = await through('rpc', anvil.rpcUrl);
     const provider = new JsonRpcProvider(anvil.rpcUrl, anvil.chainId, { staticNetwork: true, cacheTimeout: -1 });
     provider.pollingInterval = 200;
     closers.push(() => Promise.resolve(provider.destroy()));
@@ -117,6 +121,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     say(`contracts  market ${deployment.market}, registry ${deployment.registry}, quorum ${deployment.quorum}`);
     const store = await startSwarmStore({ dir: join(folder, 'swarm'), port: options.storePort ?? 0 });
     closers.push(() => store.close());
+    const swarmUrl = await through('swarm', store.url);
     say(`store      Swarm references and Bee's HTTP API, ${store.url}`);
 
     const keyOf = (index: number): string => anvil.accounts[index]?.privateKey ?? '';
@@ -124,7 +129,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const privateKeys = [localRoles.keeper, ...localRoles.pools, ...localRoles.validators].map(keyOf);
     const signer = await startSignerProcess({
       folder: join(folder, 'signer'),
-      rpcUrl: anvil.rpcUrl,
+      rpcUrl,
       deployment,
       privateKeys,
       confirmations: signerConfirmations,
@@ -142,9 +147,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const api = await startApi({
       databaseUrl: options.databaseUrl,
       pgliteFolder: join(folder, 'database'),
-      rpcUrl: anvil.rpcUrl,
+      rpcUrl,
       deployment,
-      swarmUrl: store.url,
+      swarmUrl,
       signerUrl: signer.url,
       signerToken: signer.token,
       port: options.apiPort ?? 0,
