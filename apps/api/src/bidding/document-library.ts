@@ -6,6 +6,7 @@ import type { Database } from '../database/database.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
 import { Backoff } from './backoff.ts';
+import { cachedStore, type DocumentStore } from './cached-store.ts';
 import { fetchDocuments, type OfferDocuments } from './offer-documents.ts';
 
 /** What matching needs to know of an offer's documents. */
@@ -32,26 +33,36 @@ const maxReasonLength = 500;
  */
 export class DocumentLibrary {
   private readonly known = new Map<string, KnownDocuments>();
-  private readonly fetching = new Map<string, Promise<void>>();
   /** Not matchable so far, but not for good. */
   private readonly retried = new Set<string>();
+  /** Looked for in the database already. */
+  private readonly recalled = new Set<string>();
+  private readonly fetching = new Map<string, Promise<void>>();
+  /** To be fetched, in this order; what matching waits for comes first. */
+  private urgent = new Map<string, OfferView>();
+  private leisurely = new Map<string, OfferView>();
   private readonly backoff: Backoff;
+  private readonly store: DocumentStore;
   private closed = false;
 
   constructor(private readonly options: DocumentLibraryOptions) {
     this.backoff = new Backoff(options.firstRetryMs ?? 2_000, options.longestRetryMs ?? 60_000);
+    this.store = cachedStore(options.swarm);
   }
 
   /** What is known of the offers, waiting at most `patienceMs` for what has to be fetched. */
   async collect(offers: readonly OfferView[], patienceMs: number): Promise<Map<number, KnownDocuments>> {
-    await this.recall(offers.filter((offer) => !this.known.has(keyOf(offer)) && !this.fetching.has(keyOf(offer))));
-    const started = offers.flatMap((offer) => this.start(offer) ?? []);
-    if (started.length > 0) {
+    await this.recall(offers);
+    const missing = offers.filter((offer) => this.isDue(keyOf(offer)));
+    this.urgent = new Map(missing.map((offer) => [keyOf(offer), offer]));
+    this.startFetches();
+    const deadline = performance.now() + patienceMs;
+    while (missing.some((offer) => this.urgent.has(keyOf(offer)) || this.fetching.has(keyOf(offer)))) {
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0) break;
       const patience = new AbortController();
-      await Promise.race([
-        Promise.all(started),
-        delay(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined), // all have arrived
-      ]);
+      const timeout = delay(leftMs, undefined, { signal: patience.signal }).catch(() => undefined); // one has arrived
+      await Promise.race([...this.fetching.values(), timeout]);
       patience.abort();
     }
     return new Map(
@@ -62,6 +73,13 @@ export class DocumentLibrary {
     );
   }
 
+  /** Fetches documents of offers that are not open for bids yet: then people see before they pay what is wrong. */
+  async prefetch(offers: readonly OfferView[]): Promise<void> {
+    await this.recall(offers);
+    this.leisurely = new Map(offers.filter((offer) => this.isDue(keyOf(offer))).map((offer) => [keyOf(offer), offer]));
+    this.startFetches();
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     await Promise.allSettled(this.fetching.values());
@@ -69,13 +87,15 @@ export class DocumentLibrary {
 
   /** Reads what an earlier run found. What did not work then is tried again: it may have been for want of a document. */
   private async recall(offers: readonly OfferView[]): Promise<void> {
-    if (offers.length === 0) return;
+    const unknown = offers.filter((offer) => !this.known.has(keyOf(offer)) && !this.recalled.has(keyOf(offer)));
+    if (unknown.length === 0) return;
     const rows = await this.options.database.prisma.offerDocuments.findMany({
-      where: { offerId: { in: offers.map(({ id }) => id) }, matchable: true },
+      where: { offerId: { in: unknown.map(({ id }) => id) }, matchable: true },
       select: { offerId: true, jobHeaderHash: true, jobSpec: true },
     });
     const byOffer = new Map(rows.map((row) => [row.offerId, row]));
-    for (const offer of offers) {
+    for (const offer of unknown) {
+      this.recalled.add(keyOf(offer));
       const row = byOffer.get(offer.id);
       // After a reorganisation the number may belong to another offer.
       if (row?.jobHeaderHash === offer.jobHeaderHash)
@@ -83,25 +103,33 @@ export class DocumentLibrary {
     }
   }
 
-  /** Fetches what is not known, unless it failed a moment ago or too much is under way; returns what to wait for. */
-  private start(offer: OfferView): Promise<void> | null {
-    const key = keyOf(offer);
-    const underWay = this.fetching.get(key);
-    if (underWay !== undefined) return underWay;
-    const unknown = !this.known.has(key) || this.retried.has(key);
-    if (!unknown || this.closed || this.backoff.isWaiting(key) || this.fetching.size >= maxFetches) return null;
-    const fetch = this.fetch(offer, key).finally(() => {
-      this.fetching.delete(key);
-      this.options.onArrival?.();
-    });
-    this.fetching.set(key, fetch);
-    return fetch;
+  private isDue(key: string): boolean {
+    if (this.known.has(key) && !this.retried.has(key)) return false;
+    return !this.fetching.has(key) && !this.backoff.isWaiting(key);
+  }
+
+  private startFetches(): void {
+    while (!this.closed && this.fetching.size < maxFetches) {
+      const from = this.urgent.size > 0 ? this.urgent : this.leisurely;
+      const [next] = from;
+      if (next === undefined) return;
+      const [key, offer] = next;
+      from.delete(key);
+      if (!this.isDue(key)) continue;
+      const fetch = this.fetch(offer, key).finally(() => {
+        this.fetching.delete(key);
+        this.startFetches();
+        // When all that matching waits for is there, it need not wait for the next block.
+        if (this.urgent.size === 0) this.options.onArrival?.();
+      });
+      this.fetching.set(key, fetch);
+    }
   }
 
   private async fetch(offer: OfferView, key: string): Promise<void> {
-    const found = await fetchDocuments(offer, this.options.swarm);
+    const found = await fetchDocuments(offer, this.store);
     try {
-      await this.store(offer, found);
+      await this.record(offer, found);
     } catch (error) {
       // Without the row people cannot read the reason; matching goes on all the same.
       this.options.logger.warn({ offerId: offer.id, error: String(error) }, 'documents could not be recorded');
@@ -123,7 +151,7 @@ export class DocumentLibrary {
     this.remember(key, { matchable: false, reason: found.reason });
   }
 
-  private async store(offer: OfferView, found: OfferDocuments): Promise<void> {
+  private async record(offer: OfferView, found: OfferDocuments): Promise<void> {
     const row = {
       jobHeaderHash: offer.jobHeaderHash,
       matchable: found.matchable,
@@ -150,6 +178,7 @@ export class DocumentLibrary {
       for (const oldest of this.known.keys()) {
         this.known.delete(oldest);
         this.retried.delete(oldest);
+        this.recalled.delete(oldest);
         break;
       }
     this.known.set(key, documents);

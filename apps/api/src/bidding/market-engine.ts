@@ -11,7 +11,7 @@ import { Bidder, type HeldBid } from './bidder.ts';
 import { DocumentLibrary } from './document-library.ts';
 import { IntentSubmitter } from './intent-submitter.ts';
 import { acquireLease, assertLease, type Lease, LeaseLostError, releaseLease, renewLease } from './lease.ts';
-import { loadMarketState, type MarketState } from './market-state.ts';
+import { type MarketState, MarketStateReader } from './market-state.ts';
 import { decideOfferActions, type OfferAction } from './offer-actions.ts';
 import { OfferDuties, type OfferDuty } from './offer-duties.ts';
 
@@ -46,6 +46,7 @@ export class MarketEngine {
   private closed = false;
   private lease: Lease | null = null;
   private accounts: { addresses: ReadonlySet<string>; at: number } | null = null;
+  private readonly reader: MarketStateReader;
   private readonly documents: DocumentLibrary;
   private readonly bidder: Bidder;
   private readonly duties: OfferDuties;
@@ -53,6 +54,7 @@ export class MarketEngine {
 
   constructor(private readonly options: MarketEngineOptions) {
     const submitter = new IntentSubmitter(options);
+    this.reader = new MarketStateReader(options.database);
     this.documents = new DocumentLibrary({
       ...options,
       onArrival: () => {
@@ -102,13 +104,28 @@ export class MarketEngine {
     const lease = await acquireLease(database, leaseName, replica, leaseMs);
     this.lease = lease;
     if (lease === null) return;
-    const state = await loadMarketState(database, await this.signerAccounts());
+    const startedMs = performance.now();
+    const state = await this.reader.read(await this.signerAccounts());
     if (state === null) return;
     const { held, toMatch, duties } = this.decide(state);
+    const loadedMs = performance.now();
     await this.bid(held, toMatch, state, lease);
+    const bidMs = performance.now();
+    await this.documents.prefetch([...state.offers.values()].filter((offer) => offer.state === 'Funding'));
     await renewLease(database, lease, leaseMs);
     await this.duties.fulfil(duties, state, lease);
     for (const offer of state.offers.values()) await this.options.validators.tend(offer, state.now);
+    this.options.logger.debug(
+      {
+        offers: state.offers.size,
+        matched: toMatch.length,
+        held: held.length,
+        loadMs: Math.round(loadedMs - startedMs),
+        bidMs: Math.round(bidMs - loadedMs),
+        dutiesMs: Math.round(performance.now() - bidMs),
+      },
+      'looked at the market',
+    );
   }
 
   /** Bids come first: they are what others compete with. */

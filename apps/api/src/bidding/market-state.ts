@@ -19,29 +19,55 @@ export interface MarketState {
 
 const openStates = ['Funding', 'Bidding', 'Awarded', 'Training', 'Committed'];
 
-/** Null before the first block is indexed. */
-export async function loadMarketState(database: Database, accounts: ReadonlySet<string>): Promise<MarketState | null> {
-  const { prisma } = database;
-  const newest = await prisma.blockHeader.findFirst({ orderBy: { number: 'desc' } });
-  if (newest === null) return null;
-  const held = await prisma.reservation.findMany({ where: { state: 'held' }, select: { offerId: true } });
-  const open = await prisma.offer.findMany({
-    where: { OR: [{ state: { in: openStates } }, { id: { in: held.map(({ offerId }) => offerId) } }] },
-    select: { id: true },
-    orderBy: { id: 'asc' },
-  });
-  const ids = open.map(({ id }) => id);
-  const offers = await readOffers(ids, prisma);
-  const heldOrOpen = [...new Set([...ids, ...held.map(({ offerId }) => offerId)])];
-  const reservations = await prisma.reservation.findMany({ where: { offerId: { in: heldOrOpen } } });
-  const jobs = await prisma.trainingJob.findMany({ where: { OR: [{ offerId: { in: ids } }, { state: 'running' }] } });
-  const pools = await prisma.pool.findMany();
-  return {
-    now: { block: newest.number, timestamp: newest.timestamp },
-    offers: new Map([...offers].sort(([a], [b]) => a - b)),
-    ours: pools.filter((pool) => accounts.has(pool.wallet.toLowerCase())),
-    reservations: Map.groupBy(reservations, ({ offerId }) => offerId),
-    jobs: new Map(jobs.map((job) => [job.offerId, job])),
-    orphans: jobs.filter(({ offerId }) => !offers.has(offerId)),
-  };
+/**
+ * Reads the state of the market, look after look. Offers that did not change since the last look are not read again:
+ * the version of their rows tells.
+ */
+export class MarketStateReader {
+  private known = new Map<number, { version: string; offer: OfferView }>();
+
+  constructor(private readonly database: Database) {}
+
+  /** Null before the first block is indexed. */
+  async read(accounts: ReadonlySet<string>): Promise<MarketState | null> {
+    const { prisma } = this.database;
+    const newest = await prisma.blockHeader.findFirst({ orderBy: { number: 'desc' } });
+    if (newest === null) return null;
+    const held = await prisma.reservation.findMany({ where: { state: 'held' }, select: { offerId: true } });
+    const heldIds = held.map(({ offerId }) => offerId);
+    const offers = await this.readOffers(heldIds);
+    const ids = [...offers.keys()];
+    const reservations = await prisma.reservation.findMany({
+      where: { offerId: { in: [...new Set([...ids, ...heldIds])] } },
+    });
+    const jobs = await prisma.trainingJob.findMany({ where: { OR: [{ offerId: { in: ids } }, { state: 'running' }] } });
+    const pools = await prisma.pool.findMany();
+    return {
+      now: { block: newest.number, timestamp: newest.timestamp },
+      offers,
+      ours: pools.filter((pool) => accounts.has(pool.wallet.toLowerCase())),
+      reservations: Map.groupBy(reservations, ({ offerId }) => offerId),
+      jobs: new Map(jobs.map((job) => [job.offerId, job])),
+      orphans: jobs.filter(({ offerId }) => !offers.has(offerId)),
+    };
+  }
+
+  /** By id, ascending. Every event of an offer writes its row, also one that changes only its bids. */
+  private async readOffers(heldIds: readonly number[]): Promise<Map<number, OfferView>> {
+    const { prisma } = this.database;
+    const rows = await prisma.$queryRaw<{ id: number; version: string }[]>`
+      SELECT "id", "xmin"::text AS "version" FROM "Offer"
+      WHERE "state" = ANY (${openStates}) OR "id" = ANY (${[...heldIds]})
+      ORDER BY "id"`;
+    const changed = rows.filter(({ id, version }) => this.known.get(id)?.version !== version).map(({ id }) => id);
+    const read = changed.length === 0 ? new Map<number, OfferView>() : await readOffers(changed, prisma);
+    const present = new Map<number, { version: string; offer: OfferView }>();
+    for (const { id, version } of rows) {
+      const known = this.known.get(id);
+      const offer = known?.version === version ? known.offer : read.get(id);
+      if (offer !== undefined) present.set(id, { version, offer });
+    }
+    this.known = present;
+    return new Map([...present].map(([id, { offer }]) => [id, offer]));
+  }
 }

@@ -10,8 +10,8 @@ import {
   PROGRAM_MAX_BYTES,
   type Program,
 } from '@cotrain/protocol';
-import type { SwarmClient } from '@cotrain/swarm';
 import type { OfferView } from '../indexing/fold-offer.ts';
+import type { DocumentStore } from './cached-store.ts';
 
 /**
  * What was found behind an offer's references: its documents, or why it cannot be matched. `final`: it is what the
@@ -41,17 +41,14 @@ export function headerOf(offer: Pick<OfferView, 'header'>): JobHeader {
  * Fetches and checks everything that an offer points to. What is wrong with the documents is the answer, never an
  * exception; what is missing, damaged on its way or not reachable is not final.
  */
-export async function fetchDocuments(
-  offer: Pick<OfferView, 'header'>,
-  swarm: Pick<SwarmClient, 'download' | 'open'>,
-): Promise<OfferDocuments> {
+export async function fetchDocuments(offer: Pick<OfferView, 'header'>, store: DocumentStore): Promise<OfferDocuments> {
   try {
     const header = headerOf(offer);
-    const jobSpec = decodeJobSpec(await swarm.download(header.jobSpecReference, { maxBytes: JOB_SPEC_MAX_BYTES }));
+    const jobSpec = decodeJobSpec(await store.download(header.jobSpecReference, { maxBytes: JOB_SPEC_MAX_BYTES }));
     checkSpecAgainstHeader(jobSpec, header);
-    const program = decodeProgram(await swarm.download(header.programReference, { maxBytes: PROGRAM_MAX_BYTES }));
-    await checkDataset(jobSpec, header, swarm);
-    await swarm.open(header.initialStateReference);
+    const program = decodeProgram(await store.download(header.programReference, { maxBytes: PROGRAM_MAX_BYTES }));
+    await checkDataset(jobSpec, header, store);
+    await store.lengthOf(header.initialStateReference);
     return { matchable: true, jobSpec, program };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -65,14 +62,10 @@ export class DatasetMismatchError extends Error {
   readonly retryable = false;
 }
 
-async function checkDataset(
-  spec: JobSpec,
-  header: JobHeader,
-  swarm: Pick<SwarmClient, 'download' | 'open'>,
-): Promise<void> {
+async function checkDataset(spec: JobSpec, header: JobHeader, store: DocumentStore): Promise<void> {
   const { manifestReference, trainSplit, testSplit } = spec.dataset;
   const manifest = decodeDatasetManifest(
-    await swarm.download(manifestReference, { maxBytes: DATASET_MANIFEST_MAX_BYTES }),
+    await store.download(manifestReference, { maxBytes: DATASET_MANIFEST_MAX_BYTES }),
   );
   const split = Object.hasOwn(manifest.splits, trainSplit) ? manifest.splits[trainSplit] : undefined;
   if (split === undefined)
@@ -89,11 +82,11 @@ async function checkDataset(
       throw new DatasetMismatchError(
         `Split "${trainSplit}" of ${manifestReference}: ${field} is ${inManifest}, but the offer's JobHeader says ${inHeader}.`,
       );
-  const view = await swarm.open(header.trainingViewReference);
+  const length = await store.lengthOf(header.trainingViewReference);
   const bytes = Number(header.rows) * header.rowBytes;
-  if (view.length !== bytes)
+  if (length !== bytes)
     throw new DatasetMismatchError(
-      `The training view ${header.trainingViewReference} has ${String(view.length)} bytes; ${String(header.rows)} rows of ${String(header.rowBytes)} are ${String(bytes)}.`,
+      `The training view ${header.trainingViewReference} has ${String(length)} bytes; ${String(header.rows)} rows of ${String(header.rowBytes)} are ${String(bytes)}.`,
     );
 }
 

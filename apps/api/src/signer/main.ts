@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { join } from 'node:path';
-import { FileIntentStore, sampledQuorumAbi, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
+import { sampledQuorumAbi, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
 import { JsonRpcProvider } from 'ethers';
 import { pino } from 'pino';
+import { openIntentStorage } from './intent-storage.ts';
 import { InvalidSettingError, readSettings } from './settings.ts';
 import { startSigner } from './signer-server.ts';
 
@@ -14,6 +14,7 @@ Settings (environment):
   SIGNER_TOKEN_FILE     bearer token that callers must present (mode 0600)
   SIGNER_POLICY_FILE    JSON: {"allow": [{"to", "selector", "name", "maxValueWei"}], "dailyValueWei"}
   SIGNER_STATE_FOLDER   where the journal of intents is kept
+  SIGNER_DATABASE_URL   PostgreSQL instead of the journal; several signers may then stand by, one of them signs
   SIGNER_PORT           port on 127.0.0.1 (default 0: any; the first line of output names it)
   SIGNER_CONFIRMATIONS  blocks before a transaction is final (default 2)
   SIGNER_POLL_MS        how often the chain is asked (default 1000)
@@ -24,11 +25,15 @@ async function main(): Promise<void> {
   const settings = readSettings(process.env);
   const logger = pino({ level: settings.LOG_LEVEL, name: 'signer' }, pino.destination(2));
   const provider = new JsonRpcProvider(settings.SIGNER_RPC_URL, undefined, { cacheTimeout: -1, staticNetwork: true });
-  const store = await FileIntentStore.open(join(settings.SIGNER_STATE_FOLDER, 'intents.jsonl'));
+  const storage = await openIntentStorage({
+    databaseUrl: settings.SIGNER_DATABASE_URL,
+    stateFolder: settings.SIGNER_STATE_FOLDER,
+  });
   const signer = await startSigner({
     provider,
     keys: settings.keys,
-    store,
+    store: storage.store,
+    ...(storage.lease === undefined ? {} : { lease: storage.lease }),
     policy: settings.policy,
     token: settings.token,
     logger,
@@ -43,7 +48,7 @@ async function main(): Promise<void> {
   const stop = (): void => {
     signer
       .close()
-      .then(() => store.close())
+      .then(() => storage.close())
       .then(() => process.exit(0))
       .catch((error: unknown) => {
         logger.warn({ error: String(error) }, 'shutdown failed');

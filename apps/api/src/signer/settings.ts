@@ -14,6 +14,7 @@ const environment = z.object({
   SIGNER_TOKEN_FILE: z.string().min(1),
   SIGNER_POLICY_FILE: z.string().min(1),
   SIGNER_STATE_FOLDER: z.string().min(1),
+  SIGNER_DATABASE_URL: z.string().min(1).optional(),
   SIGNER_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
   SIGNER_CONFIRMATIONS: z.coerce.number().int().min(0).max(1_000).default(2),
   SIGNER_POLL_MS: z.coerce.number().int().min(10).max(600_000).default(1_000),

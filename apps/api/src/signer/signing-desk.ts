@@ -36,8 +36,13 @@ interface Account {
 
 const allStatuses: readonly IntentStatus[] = ['stored', 'signed', 'mined', 'confirmed', 'reverted', 'refused'];
 
+/** Intents are looked after at least this often, also without a new block. */
+const tendEveryMs = 5_000;
+
 /** Checks what is to be signed against the policy, signs it, and looks after what was sent. */
 export class SigningDesk {
+  private tended = { head: -1, at: -Infinity };
+
   private constructor(
     private readonly options: SigningDeskOptions,
     private readonly accounts: ReadonlyMap<string, Account>,
@@ -105,8 +110,18 @@ export class SigningDesk {
     return `0x${createHmac('sha256', key).update(`cotrain.salt/1:${context}`).digest('hex')}`;
   }
 
-  /** Takes every open intent one step on. One account's trouble does not keep the others. */
+  /**
+   * Takes every open intent one step on, when there is a new block or enough time has passed: in between nothing can
+   * have come of them. One account's trouble does not keep the others.
+   */
   async tend(): Promise<void> {
+    const now = performance.now();
+    const head = await this.options.provider.getBlockNumber().catch((error: unknown) => {
+      this.options.logger.warn({ error: messageOf(error) }, 'the chain does not answer; again soon');
+      return null;
+    });
+    if (head === null || (head === this.tended.head && now - this.tended.at < tendEveryMs)) return;
+    this.tended = { head, at: now };
     for (const [address, { sender }] of this.accounts) {
       try {
         await sender.resume();
