@@ -221,6 +221,41 @@ contract QuorumTest is World {
         }
     }
 
+    function test_events_tell_a_round_from_its_opening_to_its_verdict() public {
+        mine(3);
+        uint64 commitDeadline = uint64(vm.getBlockTimestamp()) + 1 days;
+        uint256 id = vm.snapshotState();
+        quorum.draw(offerId);
+        (address[] memory drawn, uint32[] memory segments) = quorum.drawn(offerId);
+        vm.revertToState(id);
+        vm.expectEmit(address(quorum));
+        emit ISampledQuorum.QuorumDrawn(offerId, 0, drawn, segments, commitDeadline, commitDeadline + 6 hours);
+        quorum.draw(offerId);
+        for (uint256 i; i < 3; ++i) commitVoteAs(offerId, drawn[i], Vote.Valid);
+        for (uint256 i; i < 3; ++i) revealAs(offerId, drawn[i], Vote.Valid);
+        vm.expectEmit(address(quorum));
+        emit ISampledQuorum.ValidatorPaid(offerId, drawn[0], address(0), (FEE - FEE / 2) / 3);
+        vm.expectEmit(address(quorum));
+        emit ISampledQuorum.RoundTallied(
+            offerId, 0, uint8(Verdict.Valid), uint64(vm.getBlockTimestamp()) + 1 days
+        );
+        quorum.tally(offerId);
+        uint64 now_ = uint64(vm.getBlockTimestamp());
+        vm.expectEmit(address(quorum));
+        emit ISampledQuorum.VerificationOpened(
+            offerId, 1, uint64(vm.getBlockNumber()) + 2, now_ + 1 hours, 10
+        );
+        challengeAs(challenger, offerId, 5);
+        decideAll(offerId, Vote.None);
+        mine(3);
+        wait(1 hours);
+        vm.expectEmit(address(quorum)); // undecided: what was found before stands
+        emit ISampledQuorum.RoundTallied(
+            offerId, 2, uint8(Verdict.Valid), uint64(vm.getBlockTimestamp()) + 1 days
+        );
+        quorum.tally(offerId);
+    }
+
     function test_a_conviction_by_the_drawn_quorum_has_no_finder() public {
         vm.assertEq(quorum.finder(offerId), address(0), "nothing is decided");
         decideAll(offerId, Vote.Invalid);
@@ -521,6 +556,23 @@ contract QuorumTest is World {
         vm.expectRevert(abi.encodeWithSelector(SampledQuorum.NotLeaving.selector, validators[0]));
         vm.prank(validators[0]);
         quorum.withdrawStake();
+    }
+
+    function test_who_is_fined_while_leaving_is_not_drawn_again() public {
+        address[] memory drawn = drawNow(offerId);
+        for (uint256 i; i < 3; ++i) {
+            joinAs(drawn[i], 1_000_000 ether); // who else would be drawn for certain
+            vm.prank(drawn[i]);
+            quorum.leave();
+        }
+        waitOver(_revealDeadline());
+        quorum.tally(offerId);
+        address[] memory again = drawNow(offerId);
+        for (uint256 i; i < 3; ++i) {
+            for (uint256 j; j < 3; ++j) vm.assertTrue(drawn[i] != again[j], "he has left");
+            vm.prank(drawn[i]);
+            quorum.withdrawStake();
+        }
     }
 
     function test_joining_again_calls_off_leaving() public {
