@@ -19,7 +19,7 @@ const redacted = ['token', 'signature', 'authorization', 'privateKey', 'password
 ]);
 
 /** How long an orderly end may take before the process ends anyway. */
-const shutdownMs = 25_000;
+const shutdownMs = 40_000;
 
 async function main(): Promise<void> {
   if (process.argv.includes('--help') || process.argv.includes('-h')) {
