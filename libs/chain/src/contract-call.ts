@@ -168,11 +168,11 @@ export function asChainError(error: unknown, operation: string, abi?: Abi): Call
     if (abi !== undefined && typeof data === 'string' && data.length >= 10) {
       const parsed = parseError(abi, data);
       if (parsed !== null)
-        return new CallRevertedError(`${parsed.name}(${parsed.args.map(String).join(', ')})`, parsed.name, {
+        return new CallRevertedError(printable(`${parsed.name}(${parsed.args.map(String).join(', ')})`), parsed.name, {
           cause: error,
         });
     }
-    return new CallRevertedError(error.reason ?? error.shortMessage, null, { cause: error });
+    return new CallRevertedError(printable(error.reason ?? error.shortMessage), null, { cause: error });
   }
   return new ChainUnavailableError(operation, error);
 }
@@ -184,4 +184,9 @@ function parseError(abi: Abi, data: string): ErrorDescription | null {
   } catch {
     return null; // our selector before arguments that do not fit: a contract may revert with any bytes
   }
+}
+
+/** A contract's words are a stranger's: no control characters (a database refuses NUL), and not a book. */
+function printable(reason: string): string {
+  return reason.replace(/\p{Cc}/gu, ' ').slice(0, 500);
 }

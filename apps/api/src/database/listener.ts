@@ -21,6 +21,11 @@ export class Listener {
 
   private async run(connectionString: string, channel: string, onNotify: () => void, retryMs: number): Promise<void> {
     const { signal } = this.stopping;
+    const closing = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => {
+        resolve();
+      });
+    });
     while (!signal.aborted) {
       const client = new pg.Client({ connectionString, keepAlive: true, connectionTimeoutMillis: 10_000 });
       const broken = new Promise<void>((resolve) => {
@@ -28,20 +33,13 @@ export class Listener {
         client.on('error', () => {
           resolve();
         });
-        signal.addEventListener(
-          'abort',
-          () => {
-            resolve();
-          },
-          { once: true },
-        );
       });
       try {
         await client.connect();
         client.on('notification', onNotify);
         await client.query(`LISTEN "${channel}"`);
         onNotify();
-        if (!signal.aborted) await broken;
+        await Promise.race([broken, closing]);
       } catch {
         // The database is away; the readers of the channel poll meanwhile and tell of it.
       }

@@ -5,6 +5,7 @@ import {
   type IntentRecord,
   type IntentStatus,
   type IntentStore,
+  type LeaseGuard,
   type Logger,
   TransactionSender,
 } from '@cotrain/chain';
@@ -20,6 +21,8 @@ export interface SigningDeskOptions {
   provider: JsonRpcProvider;
   keys: readonly string[];
   store: IntentStore;
+  /** Says before each signature that this is the one signer; needed where several share a store. */
+  lease?: LeaseGuard;
   policy: SigningPolicy;
   logger: Logger;
   errorAbi: Abi;
