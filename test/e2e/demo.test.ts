@@ -235,8 +235,11 @@ describe('the money of the demo, computed again from the receipts', () => {
       ),
     ];
     expect(validators).toHaveLength(3);
-    for (const validator of validators)
-      expect(change(validator) + paidIn('join', validator) + gasWei(validator)).toBeGreaterThan(parseEther('0.006'));
+    const fees = validators.map((validator) => change(validator) + paidIn('join', validator) + gasWei(validator));
+    const whole = marketEvents('ShareFunded').map(({ args }) => args.amountWei);
+    const spent = marketEvents('OfferSettled').map(({ args }) => args.paidWei + args.refundableWei);
+    expect(sum(fees)).toBe(sum(whole) - sum(spent));
+    for (const fee of fees) expect(fee).toBeGreaterThan(0n);
   });
 
   it('leaves nothing in the market, the stakes where they were put, and half of the cheat’s lock burnt', () => {

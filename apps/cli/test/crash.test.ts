@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { isAlive } from '../src/stack/stack-file.ts';
 import { collect, LocalStack, scratchFolder, start, writePoints } from './run-cli.ts';
@@ -45,7 +44,7 @@ beforeAll(async () => {
     ...['offer', 'create', '--name', 'long', '--program', program, '--dataset', manifestReference, '--reward', '1'],
     ...[
       '--steps',
-      '60000',
+      '40000',
       '--commit-every',
       '100',
       '--batch-size',
@@ -112,8 +111,6 @@ it('cleans up after its main process was killed', async () => {
 
 it('survives that every process is killed at once: the job is finished and the offer paid', async () => {
   await trainedBeyond(0);
-  // The chain saves its state every few seconds, as its help says; what was before that must not be lost.
-  await delay(7_000);
   await stack.killAll();
   stack = await LocalStack.up(dir);
   const { code, stdout } = await stack.run('job', 'watch', String(id));

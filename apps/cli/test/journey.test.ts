@@ -157,7 +157,7 @@ describe('an offer that three people pay for', () => {
     expect(lines.at(-1)).toMatchObject({ offerState: 'Paid', job: { state: 'Done' } });
     expect(lines.at(-1)?.job?.testAccuracy).toBeGreaterThan(0.8);
     expect(new Set(stdout.trim().split('\n')).size).toBe(lines.length);
-  }, 240_000);
+  }, 390_000);
 
   it('is shown as paid', async () => {
     const offer = await stack.json<Offer>('offer', 'show', String(id));
@@ -252,7 +252,7 @@ describe('an offer whose trainer forges the log', () => {
     } finally {
       trainer.close();
     }
-  }, 240_000);
+  }, 390_000);
 });
 
 describe('what goes wrong', () => {

@@ -8,7 +8,8 @@ import { Wallet } from 'ethers';
 
 /** The command as a user starts it. */
 const command = join(import.meta.dirname, '../bin/cotrain.js');
-const generousMs = 240_000;
+/** A machine may be busy with other things. */
+const generousMs = 380_000;
 
 export interface Ended {
   code: number | null;

@@ -38,6 +38,11 @@ export const pools: readonly PoolPlan[] = [
   },
 ];
 export const honestPool = 'river-coop';
+/** Why the first offer is not for the others. */
+export const refusals: Readonly<Record<string, string>> = {
+  'tiny-garage': 'GPU_MEMORY_TOO_SMALL',
+  'golden-cloud': 'PRICE_ABOVE_REWARD',
+};
 export const cheat: PoolPlan = {
   name: 'shady-shed',
   gpuMemoryMiB: 24_576,

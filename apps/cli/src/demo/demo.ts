@@ -8,7 +8,7 @@ import { type StackOptions, startStack } from '../stack/stack.ts';
 import { ether } from '../terminal/amount.ts';
 import type { Story } from '../terminal/story.ts';
 import { balanceSheet, sheetLines } from './balance-sheet.ts';
-import { cheat, firstOffer, honestPool, leastAccuracy, lockedWei, secondOffer } from './cast.ts';
+import { cheat, firstOffer, honestPool, leastAccuracy, lockedWei, refusals, secondOffer } from './cast.ts';
 import { followMatch, followTraining, followVerification } from './following.ts';
 import { openAndFund } from './funding.ts';
 import { gasPaid, readBalances } from './ledger.ts';
@@ -94,7 +94,12 @@ async function honestWork(stage: Stage, manifest: Manifest): Promise<OfferAnswer
   const { story } = stage;
   story.heading('3. Three companies fund one offer');
   const id = await openAndFund(stage, firstOffer, manifest);
-  await followMatch(stage, id, honestPool);
+  const reasons = await followMatch(stage, id, honestPool);
+  for (const [pool, reason] of Object.entries(refusals))
+    stage.expect(
+      reasons[pool]?.includes(reason) === true,
+      `pool ${pool} was not refused for ${reason} but for ${reasons[pool]?.join(', ') ?? 'nothing'}.`,
+    );
   story.heading('4. The pool trains, logging every batch');
   const job = await followTraining(stage, id);
   stage.expect(

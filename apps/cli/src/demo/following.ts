@@ -3,13 +3,14 @@ import { ether } from '../terminal/amount.ts';
 import { lockedWei } from './cast.ts';
 import type { Stage } from './stage.ts';
 
+/** What is told of a match receipt. */
 interface ReceiptAnswer {
-  inputsHash?: string;
-  rejected?: { poolId: string; reason: string; priceWei: string | null }[];
+  inputsHash: string;
+  rejected: { poolId: string; reasons: string[]; priceWei: string }[];
 }
 
 /** Tells which pool gets the offer and why the others do not. Returns the reasons by pool. */
-export async function followMatch(stage: Stage, id: number, winner: string): Promise<Record<string, string>> {
+export async function followMatch(stage: Stage, id: number, winner: string): Promise<Record<string, string[]>> {
   const { story } = stage;
   const awarded = await stage.waitFor(
     'an award',
@@ -21,14 +22,13 @@ export async function followMatch(stage: Stage, id: number, winner: string): Pro
     'query ($id: Int!) { matchReceipts(offerId: $id, first: 1) { nodes { receiptJson } } }',
     { id },
   );
-  const receipt = JSON.parse(matchReceipts.nodes[0]?.receiptJson ?? '{}') as ReceiptAnswer;
-  const reasons: Record<string, string> = {};
-  for (const { poolId, reason, priceWei } of receipt.rejected ?? []) {
-    reasons[poolId] = reason;
+  const [newest] = matchReceipts.nodes;
+  stage.expect(newest !== undefined, `offer ${String(id)} has no match receipt.`);
+  const receipt = JSON.parse(newest.receiptJson) as ReceiptAnswer;
+  for (const { poolId, reasons, priceWei } of receipt.rejected)
     story.line(
-      `  pool ${poolId.padEnd(13)} not chosen: ${reason}${priceWei === null ? '' : ` (${ether(BigInt(priceWei))} ETH)`}`,
+      `  pool ${poolId.padEnd(13)} not chosen: ${reasons.join(', ')} (its price is ${ether(BigInt(priceWei))} ETH)`,
     );
-  }
   const trainer = awarded?.trainer ?? null;
   stage.expect(trainer !== null, `offer ${String(id)} found no pool: ${awarded?.unmatchableReason ?? 'see above'}.`);
   story.line(
@@ -38,8 +38,8 @@ export async function followMatch(stage: Stage, id: number, winner: string): Pro
     stage.poolOf(trainer) === winner,
     `offer ${String(id)} went to ${stage.poolOf(trainer)}; it should have been ${winner}.`,
   );
-  story.line(`  match receipt ${receipt.inputsHash ?? ''}: anyone with the inputs can replay the decision`);
-  return reasons;
+  story.line(`  match receipt ${receipt.inputsHash}: anyone with the inputs can replay the decision`);
+  return Object.fromEntries(receipt.rejected.map(({ poolId, reasons }) => [poolId, reasons]));
 }
 
 /** Shows the training until the trainer is done. */

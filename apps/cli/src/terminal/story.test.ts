@@ -31,6 +31,15 @@ it('writes plain lines into a log, with progress every few seconds and no contro
   expect(screen.text).toBe('\nTraining\n  batch 0\n  batch 30\n  batch 60\n  batch 90\ndone\n');
 });
 
+it('says less often that nothing has changed', () => {
+  const { screen, story, wait } = tell(false);
+  for (let ms = 0; ms < 31_000; ms += 1_000) {
+    story.progress(0, 3, '0 of 3 have voted');
+    wait(1_000);
+  }
+  expect(screen.text).toBe('  0 of 3 have voted\n'.repeat(3));
+});
+
 it('keeps the bar on one line of a terminal and takes it away before the next line', () => {
   const { screen, story } = tell(true);
   story.progress(1, 2, 'half');

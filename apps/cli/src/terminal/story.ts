@@ -22,6 +22,7 @@ export class Story {
   private readonly lineEveryMs: number;
   private barShown = false;
   private toldAt = Number.NEGATIVE_INFINITY;
+  private told = '';
 
   constructor(
     private readonly output: StoryOutput,
@@ -53,8 +54,11 @@ export class Story {
       this.barShown = true;
       return;
     }
-    if (this.now() - this.toldAt < this.lineEveryMs) return;
+    // The same again is told as well, though less often: something still goes on.
+    const patience = text === this.told ? 5 * this.lineEveryMs : this.lineEveryMs;
+    if (this.now() - this.toldAt < patience) return;
     this.toldAt = this.now();
+    this.told = text;
     this.output.write(`  ${text}\n`);
   }
 
