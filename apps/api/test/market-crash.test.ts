@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -172,6 +172,10 @@ describe('a market whose processes are killed', () => {
       60_000,
     );
     expect(attempts).toBe(2);
+    // The killed replica's trainer does not outlive it.
+    const trainers = ['a', 'b'].flatMap((replica) => trainersOf(join(folder, `jobs-${replica}`, job?.name ?? '')));
+    expect(trainers.length).toBe(2);
+    await eventually('one trainer to be left', () => trainers.filter(isAlive).length === 1);
     expect(await market.bidders(offerId)).toHaveLength(1);
     for (const engine of [a, b]) await engine.stop();
   }, 180_000);
@@ -260,3 +264,17 @@ describe('a market whose processes are killed', () => {
     180_000,
   );
 });
+
+function trainersOf(workdir: string): number[] {
+  const file = join(workdir, 'runs');
+  return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n').map(Number) : [];
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return !readFileSync(`/proc/${String(pid)}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false; // it is gone
+  }
+}

@@ -74,6 +74,10 @@ export class SignerProcess {
     return signer;
   }
 
+  get pid(): number {
+    return this.child?.pid ?? 0;
+  }
+
   async start(): Promise<void> {
     const main = join(import.meta.dirname, '../dist/signer/main.js');
     const child = spawn(process.execPath, [main], { stdio: ['ignore', 'pipe', 'inherit'], env: this.env });
