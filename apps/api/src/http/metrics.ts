@@ -11,6 +11,8 @@ export class ApiMetrics {
   readonly registry = new Registry();
   private readonly biddingSince = new Map<number, number>();
   private readonly openIntents = new Set<string>();
+  /** Bids that were counted: an intent is handed over again until it is seen on chain. */
+  private readonly bidIntents = new Set<string>();
 
   private readonly headBlock = this.gauge('chain_head_block', 'Newest block of the chain');
   private readonly indexedBlock = this.gauge('indexed_block', 'Newest indexed block');
@@ -62,10 +64,7 @@ export class ApiMetrics {
   /** The chain says that bids are taken. */
   biddingStarted(offerId: number): void {
     // Offers that nobody here bids for are forgotten, oldest first.
-    if (this.biddingSince.size >= maxTracked) {
-      const [oldest] = this.biddingSince.keys();
-      if (oldest !== undefined) this.biddingSince.delete(oldest);
-    }
+    forgetOldest(this.biddingSince);
     this.biddingSince.set(offerId, performance.now());
   }
 
@@ -75,11 +74,12 @@ export class ApiMetrics {
     if (final) this.openIntents.delete(intentId);
     else if (this.openIntents.size < maxTracked) this.openIntents.add(intentId);
     const offerId = /^bid:\d+:0x[0-9a-f]{40}:(\d+):/.exec(intentId)?.[1];
-    const since = offerId === undefined ? undefined : this.biddingSince.get(Number(offerId));
-    if (since === undefined || status === 'refused') return;
-    this.biddingSince.delete(Number(offerId));
+    if (offerId === undefined || status === 'refused' || this.bidIntents.has(intentId)) return;
+    remember(this.bidIntents, intentId);
     this.bids.inc();
-    this.bidLatency.observe((performance.now() - since) / 1_000);
+    const since = this.biddingSince.get(Number(offerId));
+    this.biddingSince.delete(Number(offerId));
+    if (since !== undefined) this.bidLatency.observe((performance.now() - since) / 1_000);
   }
 
   graphqlRequest(operation: string, field: string, seconds: number, errorCodes: readonly string[]): void {
@@ -127,16 +127,31 @@ export class ApiMetrics {
   private async askSigner({ signer }: Pick<ApiContext, 'signer'>): Promise<void> {
     await Promise.all(
       [...this.openIntents].slice(0, maxIntentsAsked).map(async (intentId) => {
-        try {
-          this.intentSeen(intentId, (await signer.intent(intentId)).status);
-        } catch {
-          this.openIntents.delete(intentId); // the signer does not know it: it is not open
-        }
+        // To the end of the queue, so that each has its turn; a signer that fails in between is asked the next time.
+        this.openIntents.delete(intentId);
+        const status = await signer.intent(intentId).then(
+          (answer) => answer.status,
+          () => 'unknown',
+        );
+        this.intentSeen(intentId, status);
       }),
     );
   }
 
   private gauge(name: string, help: string, labelNames: string[] = []): Gauge {
     return new Gauge({ name: `${prefix}${name}`, help, labelNames, registers: [this.registry] });
+  }
+}
+
+function remember(set: Set<string>, value: string): void {
+  forgetOldest(set);
+  set.add(value);
+}
+
+function forgetOldest<Key>(tracked: { size: number; keys(): Iterable<Key>; delete(key: Key): boolean }): void {
+  if (tracked.size < maxTracked) return;
+  for (const oldest of tracked.keys()) {
+    tracked.delete(oldest);
+    return;
   }
 }
