@@ -110,7 +110,7 @@ describe('the initial state', () => {
     expect(Math.abs(kernel.reduce((sum, value) => sum + value, 0) / kernel.length)).toBeLessThan(limit / 100);
     expect([...bias].every((value) => value === 0)).toBe(true);
     expect([...(arrays.at(-1) ?? [])]).toEqual([1]);
-  });
+  }, 120_000);
 
   it('draws normal weights with the deviation asked for', async () => {
     const built = await buildModel(exampleProgram('tiny-gpt'));
