@@ -23,8 +23,7 @@ export class MeasuredSignerClient extends SignerClient {
 
   override async submitMany(requests: readonly IntentRequest[]): Promise<IntentOutcome[]> {
     const outcomes = await super.submitMany(requests);
-    for (const outcome of outcomes)
-      if ('status' in outcome) this.metrics.intentSeen(outcome.intentId, outcome.status);
+    for (const outcome of outcomes) if ('status' in outcome) this.metrics.intentSeen(outcome.intentId, outcome.status);
     return outcomes;
   }
 }
