@@ -258,8 +258,11 @@ describe('an offer', () => {
     expect(jobsBefore).toHaveLength(1);
 
     // The chain goes back to before the award, and its clock with it: bids are taken for a while longer.
+    await stack.provider.send('evm_setIntervalMining', [0]);
     await stack.provider.send('evm_revert', [snapshot]);
     await stack.provider.send('evm_setNextBlockTimestamp', [timestamp + 1]);
+    await stack.provider.send('evm_mine', []);
+    await stack.provider.send('evm_setIntervalMining', [1]);
     await api.waitFor(
       'the job to stop',
       () => findJob(id),

@@ -255,6 +255,48 @@ describe('an offer whose trainer forges the log', () => {
   }, 390_000);
 });
 
+describe('pool run', () => {
+  it('sells this machine from a node of its own, until Ctrl-C', async () => {
+    const child = start(
+      [
+        ...['pool', 'run', '--name', 'my-desk', '--floor-price', '0.2', '--stake', '2', '--idle-after', '0'],
+        ...['--max-load', '1', '--confirmations', '1', '--key-file', stack.key('pool-3'), '--json'],
+      ],
+      { COTRAIN_DIR: stack.dir },
+    );
+    const ended = collect(child);
+    await new Promise<void>((resolve, reject) => {
+      child.stdout?.on('data', (chunk: Buffer) => {
+        if (chunk.toString().includes('"event":"resumed"')) resolve();
+      });
+      void ended.then(({ stderr }) => {
+        reject(new Error(`pool run ended: ${stderr}`));
+      });
+    });
+    const id = await createOffer('for a desk', '--bid-window', '20');
+    await stack.json('offer', 'fund', String(id), '--key-file', stack.key('payer-1'));
+    expect(await stack.run('job', 'watch', String(id))).toMatchObject({ code: 0, stderr: '' });
+    const { trainer } = await stack.json<Offer>('offer', 'show', String(id));
+    expect(trainer?.toLowerCase()).toBe(stack.wallet('pool-3').address.toLowerCase());
+
+    child.kill('SIGINT');
+    const { code, stdout } = await ended;
+    expect(code).toBe(0);
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { event: string; state?: string });
+    expect(events.map(({ event, state }) => (event === 'job' ? `job ${state ?? ''}` : event))).toEqual([
+      'started',
+      'resumed',
+      'job Running',
+      'job Done',
+      'paused',
+      'stopped',
+    ]);
+  }, 390_000);
+});
+
 describe('what goes wrong', () => {
   const expectation = async (args: string[], code: number, reason: RegExp): Promise<void> => {
     const ended = await stack.run(...args);
