@@ -1,12 +1,24 @@
 #!/usr/bin/env node
-import { sampledQuorumAbi, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
-import { JsonRpcProvider } from 'ethers';
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import {
+  InvalidDeploymentError,
+  parseDeployment,
+  sampledQuorumAbi,
+  trainerRegistryAbi,
+  trainingMarketAbi,
+} from '@cotrain/chain';
+import { JsonRpcProvider, parseEther } from 'ethers';
 import { pino } from 'pino';
+import { defaultPolicy } from './default-policy.ts';
 import { openIntentStorage } from './intent-storage.ts';
 import { InvalidSettingError, readSettings } from './settings.ts';
 import { startSigner } from './signer-server.ts';
 
 const help = `cotrain-signer: holds the keys of pools and validators, signs what its policy allows
+
+  node signer/main.js                                          run it
+  node signer/main.js policy DEPLOYMENT_FILE --max-bond ETHER  print the policy for a deployment's market
 
 Settings (environment):
   SIGNER_RPC_URL        the chain's JSON-RPC endpoint
@@ -20,6 +32,25 @@ Settings (environment):
   SIGNER_POLL_MS        how often the chain is asked (default 1000)
   LOG_LEVEL             debug, info (default), warn
 `;
+
+/** Prints the policy of what pools, validators and keepers do. */
+function printPolicy(args: string[]): void {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { 'max-bond': { type: 'string' } },
+  });
+  const [file] = positionals;
+  const maxBond = values['max-bond'];
+  if (file === undefined || positionals.length !== 1)
+    throw new InvalidSettingError('policy: name one deployment file, as the deployment of the contracts wrote it.');
+  if (maxBond === undefined || !/^\d+(\.\d{1,18})?$/.test(maxBond))
+    throw new InvalidSettingError(
+      `--max-bond is ${maxBond ?? 'missing'}: give the largest bond of a bid in ETH, like 0.5.`,
+    );
+  const deployment = parseDeployment(JSON.parse(readFileSync(file, 'utf8')), file);
+  console.log(JSON.stringify(defaultPolicy(deployment, parseEther(maxBond)), null, 2));
+}
 
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
@@ -62,9 +93,10 @@ async function main(): Promise<void> {
 if (process.argv.includes('--help') || process.argv.includes('-h')) console.log(help);
 else
   try {
-    await main();
+    if (process.argv[2] === 'policy') printPolicy(process.argv.slice(3));
+    else await main();
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error));
     if (error instanceof InvalidSettingError) console.error(`\n${help}`);
-    process.exit(error instanceof InvalidSettingError ? 2 : 1);
+    process.exit(error instanceof InvalidSettingError || error instanceof InvalidDeploymentError ? 2 : 1);
   }
