@@ -1,3 +1,4 @@
+import { describe, expect, test } from '@jest/globals';
 import { interfaceOf, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
 import { defaultPolicy } from './default-policy.ts';
 import { assertAllowed, NotAllowedError, policySchema } from './policy.ts';
