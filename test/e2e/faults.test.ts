@@ -251,7 +251,7 @@ describe('an offer', () => {
     await api.waitFor(
       'the job to run',
       () => findJob(id),
-      (job) => job?.state === 'Running',
+      (job) => (job?.step ?? 0) > 0,
       180_000,
     );
     const jobsBefore = trainersOf(id);
