@@ -118,7 +118,7 @@ describe('the demo', () => {
     expect(exitCode).toBe(0);
     for (const words of [
       'GPU_MEMORY_TOO_SMALL',
-      'PRICE_ABOVE_REWARD',
+      'PRICE_BELOW_FLOOR',
       'votes valid',
       'votes invalid',
       'never advanced',

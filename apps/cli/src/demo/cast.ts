@@ -41,7 +41,7 @@ export const honestPool = 'river-coop';
 /** Why the first offer is not for the others. */
 export const refusals: Readonly<Record<string, string>> = {
   'tiny-garage': 'GPU_MEMORY_TOO_SMALL',
-  'golden-cloud': 'PRICE_ABOVE_REWARD',
+  'golden-cloud': 'PRICE_BELOW_FLOOR',
 };
 export const cheat: PoolPlan = {
   name: 'shady-shed',
