@@ -187,6 +187,11 @@ const cases: Case[] = [
     actions: ['tally'],
   },
   {
+    name: 'a verifier that never decides loses its say',
+    offer: { state: 'Committed', ...late, rounds: [makeRound({ validators: [], drawBlock: 100 })] },
+    actions: ['expireVerdict'],
+  },
+  {
     name: 'a valid job is paid only after the challenge window',
     offer: { state: 'Committed', challengeEndsAt: 1_000, rounds: [makeRound({ verdict: 1 })] },
     actions: [],

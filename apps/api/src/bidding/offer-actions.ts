@@ -2,7 +2,8 @@ import type { OfferView } from '../indexing/fold-offer.ts';
 import { mayStillWin } from './reservation-rules.ts';
 
 /** Calls that anyone may make and the keeper does. */
-export type KeeperKind = 'award' | 'draw' | 'tally' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining';
+export type KeeperKind =
+  'award' | 'draw' | 'tally' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining' | 'expireVerdict';
 
 /** What can be done about an offer now. `account` is who must sign. */
 export type OfferAction =
@@ -81,6 +82,8 @@ export function decideOfferActions(
       break;
     case 'Committed':
       actions.push(...verificationActions(offer, own, now));
+      // The backstop: a verifier that has not decided by then has lost its say.
+      if (over) keep('expireVerdict');
       break;
     default:
       break;

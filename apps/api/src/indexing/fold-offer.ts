@@ -1,3 +1,6 @@
+/** TrainingMarket.VERDICT_WINDOW, which no event carries: a verifier that has not decided by then loses its say. */
+export const verdictWindowSeconds = 60 * 86_400;
+
 /** States of an offer, by the number that the contract uses. */
 export const offerStates = [
   'None',
@@ -188,7 +191,7 @@ function applyEvent(offer: OfferView, event: StoredEvent): void {
       offer.logReference = text(args['logReference']);
       offer.modelReference = text(args['modelReference']);
       offer.commitment = text(args['commitment']);
-      offer.deadline = null;
+      offer.deadline = int32(event.blockTimestamp + verdictWindowSeconds);
       break;
     case 'VerificationOpened':
       setRound(offer, args, { drawBlock: int32(args['drawBlock']) });

@@ -5,7 +5,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { dirname, join } from 'node:path';
-import { type Deployment, interfaceOf, sampledQuorumAbi, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
+import type { Deployment } from '@cotrain/chain';
 import { parseEther } from 'ethers';
 
 /** The signer as its own process. */
@@ -16,21 +16,6 @@ export interface SignerProcess {
   pid(): number;
   close(): Promise<void>;
 }
-
-/** What pools, validators and keepers need, and nothing else. */
-const marketFunctions = [
-  'bid',
-  'award',
-  'start',
-  'commit',
-  'finalize',
-  'expireFunding',
-  'expireAward',
-  'expireTraining',
-  'withdraw',
-];
-const quorumFunctions = ['draw', 'commitVote', 'revealVote', 'tally', 'withdraw'];
-const registryFunctions = ['withdraw', 'unbond'];
 
 const restartDelayMs = 500;
 
@@ -52,9 +37,10 @@ export async function startSignerProcess(options: {
   await writeFile(file('keys.json'), JSON.stringify(options.privateKeys), { mode: 0o600 });
   if (!existsSync(file('token')))
     await writeFile(file('token'), randomBytes(32).toString('base64url'), { mode: 0o600 });
+  const { defaultPolicy } = await import('@cotrain/api');
   await writeFile(
     file('policy.json'),
-    JSON.stringify(policyOf(deployment, parseEther(options.maxBondEther ?? '10')), null, 2),
+    JSON.stringify(defaultPolicy(deployment, parseEther(options.maxBondEther ?? '10')), null, 2),
   );
   const require = createRequire(import.meta.url);
   const main = join(dirname(require.resolve('@cotrain/api')), 'signer/main.js');
@@ -108,24 +94,6 @@ export async function startSignerProcess(options: {
       child.kill('SIGTERM');
       await closed;
     },
-  };
-}
-
-function policyOf(deployment: Deployment, maxBondWei: bigint): object {
-  const rules = (to: string, abi: Parameters<typeof interfaceOf>[0], names: readonly string[]): object[] =>
-    names.map((name) => ({
-      to,
-      name,
-      selector: interfaceOf(abi).getFunction(name)?.selector,
-      maxValueWei: name === 'bid' ? String(maxBondWei) : '0',
-    }));
-  return {
-    allow: [
-      ...rules(deployment.market, trainingMarketAbi, marketFunctions),
-      ...rules(deployment.quorum, sampledQuorumAbi, quorumFunctions),
-      ...rules(deployment.registry, trainerRegistryAbi, registryFunctions),
-    ],
-    dailyValueWei: String(maxBondWei * 10n),
   };
 }
 
