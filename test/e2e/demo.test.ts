@@ -116,13 +116,7 @@ describe('the demo', () => {
   it('tells its story, complains of nothing and ends well', () => {
     expect(complaints).toBe('');
     expect(exitCode).toBe(0);
-    for (const words of [
-      'GPU_MEMORY_TOO_SMALL',
-      'PRICE_BELOW_FLOOR',
-      'votes valid',
-      'votes invalid',
-      'never advanced',
-    ])
+    for (const words of ['GPU_MEMORY_TOO_SMALL', 'PRICE_BELOW_FLOOR', 'votes valid', 'votes invalid', 'never advanced'])
       expect(story).toContain(words);
     // No terminal: no control characters, but a sign of life while it trains.
     expect(story).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
