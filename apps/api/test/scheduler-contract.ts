@@ -7,10 +7,21 @@ export interface ObservedJob {
   attempts: number;
   failure: string | null;
   logReference: string | null;
+  checkpointReference: string | null;
 }
 
 /** How a trainer behaves when it is started for the n-th time (from 1). */
-export type Behaviour = 'finish' | 'run' | 'crash' | 'refuse' | 'crash once' | 'talk nonsense';
+export type Behaviour =
+  | 'finish'
+  | 'run'
+  | 'crash'
+  | 'refuse'
+  | 'crash once'
+  | 'talk nonsense'
+  /** Five times told to try again later, then it finishes. */
+  | 'wait'
+  /** Publishes its log (seven repeated) and goes on; it finishes at once, with that log, when it is told to resume from it. */
+  | 'checkpoint';
 
 /** One kind of scheduler with everything around it. */
 export interface SchedulerHarness {
@@ -22,6 +33,8 @@ export interface SchedulerHarness {
   workers(name: string): Promise<number>;
   /** Ends the job's worker as a crash does. */
   killWorker(name: string): Promise<void>;
+  /** Takes away all that a worker has on disk, as when its machine is lost. */
+  loseDisk(name: string): Promise<void>;
   until(what: string, ask: () => Promise<boolean>): Promise<void>;
   close(): Promise<void>;
 }
@@ -39,8 +52,12 @@ export function schedulerContract(name: string, createHarness: () => Promise<Sch
       await scheduler.close();
       await harness.close();
     });
+    // Ensured again and again, as the engine does: on a slow machine the lease may have run out.
     const reaches = (job: ScheduledJob, state: string): Promise<void> =>
-      harness.until(`${job.name} to be ${state}`, async () => (await harness.observe(job.name))?.state === state);
+      harness.until(`${job.name} to be ${state}`, async () => {
+        await scheduler.ensure(job);
+        return (await harness.observe(job.name))?.state === state;
+      });
     const runs = (job: ScheduledJob): Promise<void> =>
       harness.until(`${job.name} to have a worker`, async () => (await harness.workers(job.name)) === 1);
 
@@ -87,7 +104,7 @@ export function schedulerContract(name: string, createHarness: () => Promise<Sch
       await reaches(job, 'failed');
       await scheduler.ensure(job);
       expect(await harness.observe(job.name)).toMatchObject({ state: 'failed', attempts: 1 });
-      expect((await harness.observe(job.name))?.failure).toContain('the header is no header');
+      expect((await harness.observe(job.name))?.failure).toBe('the header is no header');
     });
 
     test('a job that only crashes is given up after a bounded number of attempts', async () => {
@@ -96,6 +113,48 @@ export function schedulerContract(name: string, createHarness: () => Promise<Sch
       await reaches(job, 'failed');
       expect((await harness.observe(job.name))?.attempts).toBe(3);
       expect((await harness.observe(job.name))?.failure).toContain('out of memory');
+    });
+
+    test('a job that has to wait for something is never given up for it', async () => {
+      const job = harness.job('wait');
+      await scheduler.ensure(job);
+      await reaches(job, 'done');
+      expect(await harness.observe(job.name)).toMatchObject({ attempts: 6, failure: null });
+    });
+
+    test('a job whose disk is lost goes on from the log that it has published', async () => {
+      const job = harness.job('checkpoint');
+      const published = `0x${'7'.repeat(64)}`;
+      await scheduler.ensure(job);
+      await harness.until('a checkpoint', async () => {
+        return (await harness.observe(job.name))?.checkpointReference === published;
+      });
+      await harness.loseDisk(job.name);
+      await harness.killWorker(job.name);
+      await reaches(job, 'done');
+      expect(await harness.observe(job.name)).toMatchObject({ attempts: 2, logReference: published });
+    });
+
+    test('a result that turns out to be none fails the job for good', async () => {
+      const job = harness.job('finish');
+      await scheduler.ensure(job);
+      await reaches(job, 'done');
+      await scheduler.fail(job.name, 'The log is\0 empty.');
+      await scheduler.ensure(job);
+      expect(await harness.observe(job.name)).toMatchObject({
+        state: 'failed',
+        failure: 'The log is empty.',
+        logReference: null,
+      });
+    });
+
+    test('only what is done can turn out to be no result', async () => {
+      const job = harness.job('run');
+      await scheduler.ensure(job);
+      await runs(job);
+      await scheduler.fail(job.name, 'nonsense');
+      expect(await harness.observe(job.name)).toMatchObject({ state: 'running', failure: null });
+      expect(await harness.workers(job.name)).toBe(1);
     });
 
     test('a worker that claims to be done with references that are none has failed', async () => {

@@ -1,6 +1,5 @@
 import { type Deployment, encodeCall, type Logger, readContract, trainingMarketAbi } from '@cotrain/chain';
-import { LOG_ENTRY_BYTES, LOG_HEADER_BYTES } from '@cotrain/protocol';
-import type { SwarmClient } from '@cotrain/swarm';
+import { NotFoundError, type SwarmClient } from '@cotrain/swarm';
 import type { JsonRpcProvider } from 'ethers';
 import type { Database } from '../database/database.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
@@ -9,6 +8,7 @@ import { jobName, type Scheduler } from '../scheduling/scheduler.ts';
 import type { IntentRequest } from '../signer/protocol.ts';
 import { Backoff } from './backoff.ts';
 import { callOf } from './call-data.ts';
+import { checkCommitment } from './commitment-check.ts';
 import type { DocumentLibrary } from './document-library.ts';
 import type { IntentSubmitter } from './intent-submitter.ts';
 import { assertLease, type Lease, LeaseLostError } from './lease.ts';
@@ -35,17 +35,13 @@ export interface OfferDutiesOptions {
   logger: Logger;
 }
 
-/** What a trainer wants to commit is not the log of its job. */
-export class MalformedLogError extends Error {
-  override readonly name = 'MalformedLogError';
-  readonly retryable = false;
-}
-
 const zeroAddress: Hex = `0x${'0'.repeat(40)}`;
 const dutiesAtOnce = 16;
 const documentPatienceMs = 2_000;
 const firstRetryMs = 500;
 const longestRetryMs = 30_000;
+/** So often, over about a minute, a store must say that it has not what a trainer says it uploaded. */
+const missingTries = 8;
 
 /** Does what is due for offers besides bidding. The trouble of one offer is its own. */
 export class OfferDuties {
@@ -84,10 +80,24 @@ export class OfferDuties {
     } catch (error) {
       if (error instanceof LeaseLostError) throw error;
       const failures = this.backoff.failed(key);
+      if (duty.action.kind === 'commit' && duty.offer !== null) await this.giveUp(duty.offer, error, failures);
       this.options.logger.warn(
         { offerId: duty.offer?.id, duty: duty.action.kind, failures, error: String(error) },
         'duty could not be done; again later',
       );
+    }
+  }
+
+  /** What is not the job's log, or nowhere to be found, is never committed: validators would convict for it. */
+  private async giveUp(offer: OfferView, error: unknown, failures: number): Promise<void> {
+    const isTerminal = error instanceof Error && 'retryable' in error && error.retryable === false;
+    const isMissing = error instanceof NotFoundError && failures >= missingTries;
+    if (!isTerminal && !isMissing) return;
+    const { deployment, scheduler, logger } = this.options;
+    try {
+      await scheduler.fail(jobName(deployment.chainId, deployment.market, offer.id), error.message);
+    } catch (cause) {
+      logger.warn({ offerId: offer.id, error: String(cause) }, 'failed job could not be recorded; again later');
     }
   }
 
@@ -112,7 +122,7 @@ export class OfferDuties {
       case 'settle':
         return this.withdrawals(offer, action.account);
       case 'commit':
-        await this.checkLog(offer, action);
+        await checkCommitment(this.options.swarm, offer, action);
         break;
       default:
         break;
@@ -141,21 +151,6 @@ export class OfferDuties {
       slots,
       header: headerOf(offer),
     });
-  }
-
-  /** Both must be retrievable, and the log as long as the job's, before they are promised on chain. */
-  private async checkLog(
-    offer: OfferView,
-    { logReference, modelReference }: DutyAction & { kind: 'commit' },
-  ): Promise<void> {
-    const log = await this.options.swarm.open(logReference as Hex);
-    const { steps } = headerOf(offer);
-    const bytes = LOG_HEADER_BYTES + steps * LOG_ENTRY_BYTES;
-    if (log.length !== bytes)
-      throw new MalformedLogError(
-        `The log ${logReference} has ${String(log.length)} bytes; ${String(steps)} batches take ${String(bytes)}.`,
-      );
-    await this.options.swarm.open(modelReference as Hex);
   }
 
   /** One withdrawal for each currency in which the market owes the account anything. */

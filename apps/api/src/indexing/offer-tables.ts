@@ -8,30 +8,27 @@ export interface OfferRow {
   offer: OfferView;
 }
 
-/** Offers as the fold knows them. */
+/**
+ * Offers as the fold knows them. One query after the other: with `include` Prisma would run those for payers, bids and
+ * rounds at once, and the one connection of a transaction has one query at a time.
+ */
 export async function readOffers(ids: readonly number[], tx: Transaction): Promise<Map<number, OfferView>> {
-  const rows = await tx.offer.findMany({
-    where: { id: { in: [...ids] } },
-    include: {
-      payers: { orderBy: { position: 'asc' } },
-      bids: { orderBy: { trainer: 'asc' } },
-      rounds: { orderBy: { round: 'asc' } },
-    },
-  });
+  const where = { offerId: { in: [...ids] } };
+  const rows = await tx.offer.findMany({ where: { id: where.offerId } });
+  const payers = await tx.offerPayer.findMany({ where, orderBy: { position: 'asc' } });
+  const bids = await tx.offerBid.findMany({ where, orderBy: { trainer: 'asc' } });
+  const rounds = await tx.verificationRound.findMany({ where, orderBy: { round: 'asc' } });
+  const payersOf = Map.groupBy(payers, ({ offerId }) => offerId);
+  const bidsOf = Map.groupBy(bids, ({ offerId }) => offerId);
+  const roundsOf = Map.groupBy(rounds, ({ offerId }) => offerId);
   return new Map(
     rows.map((row) => [
       row.id,
       {
         ...row,
-        payers: row.payers.map(({ payer, units, paidWei, refundedWei }) => ({ payer, units, paidWei, refundedWei })),
-        bids: row.bids.map(({ trainer, priceWei, placedId, displaced, forfeited }) => ({
-          trainer,
-          priceWei,
-          placedId,
-          displaced,
-          forfeited,
-        })),
-        rounds: row.rounds.map(({ offerId: _, ...round }) => round),
+        payers: (payersOf.get(row.id) ?? []).map(({ offerId: _, position: __, ...payer }) => payer),
+        bids: (bidsOf.get(row.id) ?? []).map(({ offerId: _, ...bid }) => bid),
+        rounds: (roundsOf.get(row.id) ?? []).map(({ offerId: _, ...round }) => round),
       } as unknown as OfferView,
     ]),
   );

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { Backoff } from '../bidding/backoff.ts';
 import { acquireLease, assertLease, type Lease, LeaseLostError, releaseLease, renewLease } from '../bidding/lease.ts';
 import type { Database } from '../database/database.ts';
+import type { TrainingJob } from '../generated/prisma/client.ts';
 import { publish } from '../indexing/outbox.ts';
 import { type ProcessEnd, startJsonLinesProcess } from './json-lines-process.ts';
 import { PoolSlots } from './pool-slots.ts';
@@ -24,7 +25,7 @@ export interface LocalProcessSchedulerOptions {
   logger: Logger;
   /** Unique among replicas. */
   replica?: string;
-  /** Failures in a row, without a batch in between, after which a job is given up. */
+  /** Failures in a row, without a batch in between, after which a job is given up. To be told to wait is none. */
   maxFailures?: number;
   /** Pause after the first failure; it doubles up to 30 s. */
   firstPauseMs?: number;
@@ -36,7 +37,17 @@ export interface LocalProcessSchedulerOptions {
   progressMs?: number;
 }
 
-const startMessage = z.object({ type: z.literal('start'), backend: z.string().max(40) });
+const startMessage = z.object({ type: z.literal('start'), backend: z.string().regex(/^[\w.-]{1,40}$/) });
+const checkpointMessage = z.object({
+  type: z.literal('checkpoint'),
+  logReference: z.string().regex(/^0x[0-9a-f]{64}$/),
+});
+const voidSegmentMessage = z.object({
+  type: z.literal('void-segment'),
+  segment: z.number(),
+  step: z.number(),
+  reason: z.string(),
+});
 const resultMessage = z.object({
   type: z.literal('result'),
   logReference: z.string(),
@@ -46,8 +57,10 @@ const resultMessage = z.object({
 type Result = z.infer<typeof resultMessage>;
 type JobChange = Parameters<Database['prisma']['trainingJob']['update']>[0]['data'];
 
-/** Exit codes of the trainer that a restart cannot help. */
-const terminalCodes = new Set<number | null>([2]);
+/** Exit codes of the trainer: a restart cannot help; and what is in the way (store, disk, another trainer) will go. */
+const terminalCode = 2;
+const tryAgainCode = 3;
+const maxFailureLength = 500;
 const longestPauseMs = 30_000;
 /** A job that another replica runs is not asked for again before this. */
 const foreignMs = 5_000;
@@ -116,9 +129,22 @@ export class LocalProcessScheduler implements Scheduler {
       await entry.finished;
     }
     // Whoever runs it elsewhere sees the state with its next heartbeat.
-    await this.options.database.prisma.trainingJob.updateMany({
-      where: { name, state: { in: ['running', 'done'] } },
-      data: { state: 'stopped', logReference: null, modelReference: null, testAccuracy: null },
+    await this.takeBack(name, ['running', 'done'], { state: 'stopped' });
+  }
+
+  async fail(name: string, reason: string): Promise<void> {
+    await this.takeBack(name, ['done'], { state: 'failed', failure: storable(reason) });
+  }
+
+  /** Withdraws what a job came to. */
+  private async takeBack(name: string, from: string[], to: { state: string; failure?: string }): Promise<void> {
+    await this.options.database.prisma.$transaction(async (tx) => {
+      const { count } = await tx.trainingJob.updateMany({
+        where: { name, state: { in: from } },
+        data: { ...to, logReference: null, modelReference: null, testAccuracy: null },
+      });
+      const job = count === 0 ? null : await tx.trainingJob.findUnique({ where: { name }, select: { offerId: true } });
+      if (job !== null) await publish(tx, 'job', job.offerId, {});
     });
   }
 
@@ -187,7 +213,7 @@ export class LocalProcessScheduler implements Scheduler {
     const { logger, maxFailures, firstPauseMs } = this.options;
     const giveBack = await this.slots.take(job.poolId, job.poolSlots, job.slots, signal);
     try {
-      for (let failures = 0; ;) {
+      for (let failures = 0, pauses = 0; ;) {
         signal.throwIfAborted();
         const { end, result, progressed } = await this.runOnce(job, signal, lease);
         if (end.code === 0 && result !== null) {
@@ -195,17 +221,17 @@ export class LocalProcessScheduler implements Scheduler {
           return;
         }
         signal.throwIfAborted();
-        failures = progressed ? 1 : failures + 1;
-        logger.warn(
-          { job: job.name, code: end.code, signal: end.signal, lastWords: end.lastWords },
-          'trainer ended early',
-        );
-        if (terminalCodes.has(end.code) || failures >= maxFailures) {
-          const failure = end.lastWords.slice(-500) || `exit code ${String(end.code)}`;
+        const { code, lastWords } = end;
+        if (progressed) failures = pauses = 0;
+        pauses++;
+        if (code !== tryAgainCode) failures++;
+        logger.warn({ job: job.name, code, signal: end.signal, lastWords }, 'trainer ended early');
+        if (code === terminalCode || failures >= maxFailures) {
+          const failure = storable(lastWords) || `exit code ${String(code)}`;
           await this.finish(job, lease, signal, { state: 'failed', failure });
           return;
         }
-        const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (failures - 1));
+        const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (pauses - 1));
         await delay(pauseMs, undefined, { signal }).catch(() => undefined); // ending: the loop's first line throws
       }
     } finally {
@@ -220,14 +246,21 @@ export class LocalProcessScheduler implements Scheduler {
   ): Promise<{ end: ProcessEnd; result: Result | null; progressed: boolean }> {
     const { database, logger, swarmUrl, workFolder, trainerCommands, stopGraceMs, progressMs } = this.options;
     const workdir = join(workFolder, job.name);
-    await takeWorkFolder(workdir, stopGraceMs);
+    await takeWorkFolder(workdir, headerJson(job.header), stopGraceMs);
     signal.throwIfAborted();
-    await this.write(job, lease, { attempts: { increment: 1 } });
+    const { checkpointReference } = await this.write(job, lease, { attempts: { increment: 1 } });
     const command = trainerCommands[job.poolName] ?? trainerCommands.default;
     const recorder = new ProgressRecorder({ database, lease, job, logger, intervalMs: progressMs });
     let result: Result | null = null;
     let progressed = false;
-    const flags = { swarm: swarmUrl, 'header-json': headerJson(job.header), workdir, progress: 'json' };
+    const flags = {
+      swarm: swarmUrl,
+      'header-json': headerJson(job.header),
+      workdir,
+      progress: 'json',
+      // What is in the work folder comes first; this is for when it is lost, or was another machine's.
+      ...(checkpointReference === null ? {} : { 'resume-from': checkpointReference }),
+    };
     const { child, ended } = startJsonLinesProcess(
       [...command, 'train', ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value])],
       (message) => {
@@ -238,6 +271,14 @@ export class LocalProcessScheduler implements Scheduler {
         }
         const started = startMessage.safeParse(message).data;
         if (started !== undefined) recorder.started(started.backend);
+        const checkpoint = checkpointMessage.safeParse(message).data;
+        if (checkpoint !== undefined) recorder.checkpoint(checkpoint.logReference);
+        const voided = voidSegmentMessage.safeParse(message).data;
+        if (voided !== undefined)
+          logger.warn(
+            { job: job.name, segment: voided.segment, step: voided.step, reason: storable(voided.reason) },
+            'a segment has no finite result and changes nothing',
+          );
         result = resultMessage.safeParse(message).data ?? result;
       },
       pidFileOf(workdir),
@@ -269,7 +310,7 @@ export class LocalProcessScheduler implements Scheduler {
         modelReference: parseReference(result.modelReference, 'modelReference'),
       };
     } catch (error) {
-      return { state: 'failed', failure: `The trainer's result is malformed: ${String(error)}`.slice(0, 500) };
+      return { state: 'failed', failure: storable(`The trainer's result is malformed: ${String(error)}`) };
     }
   }
 
@@ -288,11 +329,17 @@ export class LocalProcessScheduler implements Scheduler {
     }
   }
 
-  private async write(job: ScheduledJob, lease: Lease, data: JobChange): Promise<void> {
-    await this.options.database.prisma.$transaction(async (tx) => {
+  private write(job: ScheduledJob, lease: Lease, data: JobChange): Promise<TrainingJob> {
+    return this.options.database.prisma.$transaction(async (tx) => {
       await assertLease(tx, lease);
-      await tx.trainingJob.update({ where: { name: job.name }, data });
+      const row = await tx.trainingJob.update({ where: { name: job.name }, data });
       await publish(tx, 'job', job.offerId, {});
+      return row;
     });
   }
+}
+
+/** The end of what a trainer said, as PostgreSQL takes it. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '').slice(-maxFailureLength);
 }

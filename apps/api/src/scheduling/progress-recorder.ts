@@ -35,6 +35,7 @@ export class ProgressRecorder {
   private readonly samples = new Map<number, Batch>();
   private newest: Batch | null = null;
   private backend: string | null = null;
+  private checkpointReference: string | null = null;
   private writing: Promise<void> = Promise.resolve();
   private readonly timer: NodeJS.Timeout;
 
@@ -47,6 +48,11 @@ export class ProgressRecorder {
 
   started(backend: string): void {
     this.backend = backend;
+  }
+
+  /** The log so far is on Swarm. */
+  checkpoint(logReference: string): void {
+    this.checkpointReference = logReference;
   }
 
   batch({ step, loss, metric, wallMs }: Batch): void {
@@ -64,8 +70,8 @@ export class ProgressRecorder {
   }
 
   private async write(): Promise<void> {
-    const { newest, backend } = this;
-    if (newest === null && backend === null) return;
+    const { newest, backend, checkpointReference } = this;
+    if (newest === null && backend === null && checkpointReference === null) return;
     const { database, job, lease } = this.options;
     const { offerId, name } = job;
     const samples = [...this.samples.values()];
@@ -82,6 +88,7 @@ export class ProgressRecorder {
           data: {
             ...(newest === null ? {} : { step: newest.step + 1, loss: newest.loss, metric: newest.metric }),
             ...(backend === null ? {} : { backend }),
+            ...(checkpointReference === null ? {} : { checkpointReference }),
           },
         });
         await publishAll(tx, [
@@ -96,5 +103,6 @@ export class ProgressRecorder {
     for (const { step } of samples) this.samples.delete(step);
     if (this.newest === newest) this.newest = null;
     if (this.backend === backend) this.backend = null;
+    if (this.checkpointReference === checkpointReference) this.checkpointReference = null;
   }
 }

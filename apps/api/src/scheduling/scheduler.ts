@@ -26,6 +26,8 @@ export interface Scheduler {
   ensure(job: ScheduledJob): Promise<void>;
   /** Stops the job, wherever it runs, and withdraws what it may have come to; it may be ensured again later. */
   stop(name: string): Promise<void>;
+  /** What a job that is done has come to is no result: it has failed for good. Others stay as they are. */
+  fail(name: string, reason: string): Promise<void>;
   /** Ends what runs here, after a checkpoint. The jobs stay `running`: whoever ensures them next goes on. */
   close(): Promise<void>;
 }

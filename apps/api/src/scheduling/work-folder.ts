@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -23,27 +23,43 @@ export function pidFileOf(folder: string): string {
 
 /**
  * Makes a work folder this process's own: a trainer that an earlier run left behind is ended, first by asking, so that
- * it can write a checkpoint. Two trainers on one folder would mix their logs.
+ * it can write a checkpoint. Two trainers on one folder would mix their logs. What is in it is of another job if a
+ * reorganisation gave the offer's number to another offer: then the folder is emptied.
+ * @param job what tells the job from others
  * @throws WorkFolderBusyError
  */
-export async function takeWorkFolder(folder: string, graceMs: number): Promise<void> {
+export async function takeWorkFolder(folder: string, job: string, graceMs: number): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const pid = await notedPid(folder);
-  if (pid === null || !(await worksOn(pid, folder))) return;
-  process.kill(pid, 'SIGTERM');
-  if (!(await isGone(pid, folder, graceMs))) process.kill(pid, 'SIGKILL');
-  if (!(await isGone(pid, folder, 5_000))) throw new WorkFolderBusyError(folder, pid);
-  await rm(pidFileOf(folder), { force: true });
+  if (pid !== null && (await worksOn(pid, folder))) {
+    process.kill(pid, 'SIGTERM');
+    if (!(await isGone(pid, folder, graceMs))) process.kill(pid, 'SIGKILL');
+    if (!(await isGone(pid, folder, 5_000))) throw new WorkFolderBusyError(folder, pid);
+    await rm(pidFileOf(folder), { force: true });
+  }
+  const jobFile = join(folder, 'job.json');
+  const before = await readIfPresent(jobFile);
+  if (before === job) return;
+  if (before !== null) {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  }
+  await writeFile(jobFile, job);
 }
 
-async function notedPid(folder: string): Promise<number | null> {
+async function readIfPresent(file: string): Promise<string | null> {
   try {
-    const pid = Number(await readFile(pidFileOf(folder), 'utf8'));
-    return Number.isSafeInteger(pid) && pid > 1 ? pid : null;
+    return await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
+}
+
+async function notedPid(folder: string): Promise<number | null> {
+  const text = await readIfPresent(pidFileOf(folder));
+  const pid = Number(text ?? NaN);
+  return Number.isSafeInteger(pid) && pid > 1 ? pid : null;
 }
 
 async function isGone(pid: number, folder: string, waitMs: number): Promise<boolean> {
