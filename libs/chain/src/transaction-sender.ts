@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isError, keccak256, type Provider, type TransactionReceipt, type Wallet } from 'ethers';
+import { isError, type JsonRpcApiProvider, keccak256, type TransactionReceipt, type Wallet } from 'ethers';
 import type { Abi } from 'abitype';
 import { asChainError } from './contract-call.ts';
 import {
@@ -29,7 +29,7 @@ import { findTransaction } from './nonce-search.ts';
 type Hex = `0x${string}`;
 
 export interface TransactionSenderOptions {
-  provider: Provider;
+  provider: JsonRpcApiProvider;
   /** Holds the key; nothing else sends from its address. */
   wallet: Wallet;
   store: IntentStore;
@@ -59,7 +59,7 @@ const stepsAtOnce = 50;
  */
 export class TransactionSender {
   readonly address: Hex;
-  private readonly provider: Provider;
+  private readonly provider: JsonRpcApiProvider;
   private readonly wallet: Wallet;
   private readonly store: IntentStore;
   private readonly logger: Logger;
@@ -162,10 +162,12 @@ export class TransactionSender {
    */
   async resume(): Promise<number> {
     const open = await this.store.list(this.address, openStatuses);
+    if (open.length === 0) return 0;
     const failures: unknown[] = [];
+    const head = await this.headNumber();
     for (let start = 0; start < open.length && failures.length < stepsAtOnce; start += stepsAtOnce) {
       const some = open.slice(start, start + stepsAtOnce);
-      const outcomes = await Promise.allSettled(some.map(({ intentId }) => this.step(intentId)));
+      const outcomes = await Promise.allSettled(some.map(({ intentId }) => this.step(intentId, head)));
       for (const [index, outcome] of outcomes.entries()) {
         if (outcome.status === 'fulfilled') continue;
         const intentId = some[index]?.intentId;
@@ -179,15 +181,18 @@ export class TransactionSender {
     return (await this.store.list(this.address, openStatuses)).length;
   }
 
-  /** Looks at the chain once and does what is due. */
-  private async step(intentId: string): Promise<IntentRecord> {
+  /**
+   * Looks at the chain once and does what is due.
+   * @param knownHead a head that was seen before: then it is not asked for again
+   */
+  private async step(intentId: string, knownHead?: number): Promise<IntentRecord> {
     const record = await this.store.get(intentId);
     if (record === null) throw new UnknownIntentError(intentId);
     if (!openStatuses.includes(record.status)) return record;
     if (record.status === 'stored') return this.signOne(intentId);
     const receipt = await this.findReceipt(record);
     if (receipt === null) return this.nurse(record);
-    const head = await this.ask('eth_blockNumber', () => this.provider.getBlockNumber());
+    const head = knownHead ?? (await this.headNumber());
     const final = head - receipt.blockNumber >= this.confirmations;
     if (final && receipt.status !== 1 && ranOutOfGas(receipt.gasUsed, record.gasLimit ?? this.gasLimitCap))
       return this.withMoreGas(record, receipt);
@@ -324,6 +329,10 @@ export class TransactionSender {
     };
   }
 
+  private headNumber(): Promise<number> {
+    return this.ask('eth_blockNumber', () => this.provider.getBlockNumber());
+  }
+
   private minedCount(blockTag: number | 'latest'): Promise<number> {
     return this.ask('eth_getTransactionCount', () => this.provider.getTransactionCount(this.address, blockTag));
   }
@@ -357,7 +366,8 @@ export class TransactionSender {
     const attempt = record.attempts.at(-1);
     if (attempt === undefined) return;
     try {
-      await this.provider.broadcastTransaction(attempt.rawTransaction);
+      // Not ethers' broadcastTransaction: it takes the transaction apart again and recovers its sender, twice.
+      await this.provider.send('eth_sendRawTransaction', [attempt.rawTransaction]);
     } catch (error) {
       // Known already, mined already, or replaced already: the receipt will tell.
       if (
@@ -403,7 +413,9 @@ export class TransactionSender {
    * otherwise the intent still waits to be sent. Nothing is decided before it is final.
    */
   private async nonceIsSpent(record: IntentRecord, nonce: number): Promise<IntentRecord> {
-    const head = await this.ask('eth_blockNumber', () => this.provider.getBlockNumber());
+    // The usual case: the block came between asking for the receipt and asking for the nonce.
+    if ((await this.findReceipt(record)) !== null) return record;
+    const head = await this.headNumber();
     const deep = Math.max(0, head - this.confirmations);
     if ((await this.minedCount(deep)) <= nonce) return record;
     const found = await this.ask('search by nonce', () => findTransaction(this.provider, this.address, nonce, deep));

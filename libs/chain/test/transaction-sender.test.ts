@@ -36,10 +36,10 @@ describe('sending', () => {
     const store = new MemoryIntentStore();
     const provider = makeProvider(chain.anvil.rpcUrl);
     let storedAtBroadcast: IntentRecord | null = null;
-    const broadcast = provider.broadcastTransaction.bind(provider);
-    provider.broadcastTransaction = async (raw) => {
-      storedAtBroadcast = await store.get('one');
-      return broadcast(raw);
+    const send = provider.send.bind(provider);
+    provider.send = async (method, params) => {
+      if (method === 'eth_sendRawTransaction') storedAtBroadcast = await store.get('one');
+      return send(method, params);
     };
     const sender = chain.sender({ store, provider });
     const record = await sender.send(payment('one'));
@@ -269,11 +269,11 @@ describe('an outage', () => {
 
   it('that swallows the answer to a broadcast does not make a second transaction', async () => {
     const provider = makeProvider(chain.anvil.rpcUrl);
-    const broadcast = provider.broadcastTransaction.bind(provider);
+    const send = provider.send.bind(provider);
     let lost = 0;
-    provider.broadcastTransaction = async (raw) => {
-      const answer = await broadcast(raw);
-      if (lost++ === 0) throw new Error('socket hang up');
+    provider.send = async (method, params) => {
+      const answer: unknown = await send(method, params);
+      if (method === 'eth_sendRawTransaction' && lost++ === 0) throw new Error('socket hang up');
       return answer;
     };
     const sender = chain.sender({ provider });
