@@ -1,4 +1,5 @@
 import { backendNames } from '@cotrain/protocol';
+import { idle } from '../../apps/api/src/matching/capacity.ts';
 import { matches } from '../../apps/api/src/matching/match.ts';
 import { quoteWei } from '../../apps/api/src/matching/price.ts';
 import type { MatchOffer, MatchPool } from '../../apps/api/src/matching/types.ts';
@@ -49,7 +50,7 @@ function makePools(count: number): MatchPool[] {
         : [],
     maxParallelJobs: 50,
     freeStakeWei: 1_000n * oneEther,
-    reservations: [],
+    load: idle,
   }));
 }
 

@@ -1,3 +1,4 @@
+import { idle } from '../src/matching/capacity.ts';
 import type { MatchOffer, MatchPool } from '../src/matching/types.ts';
 
 export const oneEther = 10n ** 18n;
@@ -47,7 +48,7 @@ export function makePool(changes: Partial<MatchPool> = {}): MatchPool {
     windows: [],
     maxParallelJobs: 4,
     freeStakeWei: 10n * oneEther,
-    reservations: [],
+    load: idle,
     ...changes,
   };
 }

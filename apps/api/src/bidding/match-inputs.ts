@@ -2,6 +2,7 @@ import { type Deployment, readContract, trainerRegistryAbi } from '@cotrain/chai
 import type { JsonRpcProvider } from 'ethers';
 import type { Pool } from '../generated/prisma/client.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
+import { loadOf } from '../matching/capacity.ts';
 import { limitSeconds, OpenHours } from '../matching/open-hours.ts';
 import type { MatchOffer, MatchPool, MatchReservation } from '../matching/types.ts';
 import type { KnownDocuments } from './document-library.ts';
@@ -68,9 +69,11 @@ export function matchPools(
       if (row.state !== 'held' || pool === undefined) continue;
       const known = documents.get(offerId);
       const gpuCount = known?.matchable === true ? known.jobSpec.resources.gpuCount : pool.gpuCount;
-      const job = { offerId, gpuCount, gpuSeconds: row.gpuSeconds };
+      const job = { gpuCount, gpuSeconds: row.gpuSeconds };
       const limit = offer === undefined ? 0 : limitOf(offer, pool);
-      reservations.set(pool.id, [...(reservations.get(pool.id) ?? []), { ...job, limitSeconds: limit }]);
+      const ofPool = reservations.get(pool.id) ?? [];
+      ofPool.push({ ...job, limitSeconds: limit });
+      reservations.set(pool.id, ofPool);
       if (offer !== undefined && !isStakeLocked(offer, pool.wallet)) {
         const wallet = pool.wallet.toLowerCase();
         promisedWei.set(wallet, (promisedWei.get(wallet) ?? 0n) + minStakeWei(offer));
@@ -95,7 +98,7 @@ export function matchPools(
       windows: windowsOf(pool),
       maxParallelJobs: pool.maxParallelJobs,
       freeStakeWei: (stakes.get(wallet) ?? 0n) - (promisedWei.get(wallet) ?? 0n),
-      reservations: (reservations.get(pool.id) ?? []).sort((a, b) => a.offerId - b.offerId),
+      load: loadOf(pool, reservations.get(pool.id) ?? []),
     };
   });
 }

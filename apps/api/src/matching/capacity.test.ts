@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { makeOffer, makePool, noon, oneEther } from '../../test/match-builders.ts';
-import { durationOf, slotsFor, slotsOf } from './capacity.ts';
+import { durationOf, loadOf, slotsFor, slotsOf } from './capacity.ts';
 import { match } from './match.ts';
 import { limitSeconds, OpenHours } from './open-hours.ts';
 import type { MatchOffer, MatchPool, MatchReservation } from './types.ts';
@@ -91,11 +91,10 @@ function play(pool: MatchPool, list: readonly Fate[], newestFirst: boolean, slot
   for (const fate of list) {
     const { offer } = fate;
     schedule(startSeconds + fate.matchedAt, (at) => {
-      const [decision] = match([offer], [{ ...pool, reservations: [...held.values()] }], new Date(at * second));
+      const [decision] = match([offer], [{ ...pool, load: loadOf(pool, [...held.values()]) }], new Date(at * second));
       if (decision?.chosen == null) return;
       const hours = new OpenHours(pool.windows, offer.startsFrom, offer.startsBy + offer.trainingWindow);
       held.set(offer.id, {
-        offerId: offer.id,
         gpuCount: offer.gpuCount,
         gpuSeconds: offer.gpuSeconds,
         limitSeconds: limitSeconds(offer, hours) ?? 0,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { makeOffer, makePool, noon, oneEther } from '../../test/match-builders.ts';
+import { loadOf } from './capacity.ts';
 import { match, matchPair } from './match.ts';
 import { quoteWei } from './price.ts';
 import { type MatchOffer, type MatchPool, type RejectionReason, rejectionReasons } from './types.ts';
@@ -66,22 +67,22 @@ const cases: Case[] = [
   },
   {
     name: 'a pool whose other job would make this one late',
-    pool: { reservations: [{ offerId: 9, gpuCount: 1, gpuSeconds: 3_601, limitSeconds: 36_000 }] },
+    pool: { load: loadOf({ gpuCount: 1 }, [{ gpuCount: 1, gpuSeconds: 3_601, limitSeconds: 36_000 }]) },
     reasons: ['CAPACITY_EXHAUSTED'],
   },
   {
     name: 'a pool whose other job would be made late by this one, if it is awarded later',
-    pool: { reservations: [{ offerId: 9, gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_199 }] },
+    pool: { load: loadOf({ gpuCount: 1 }, [{ gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_199 }]) },
     reasons: ['CAPACITY_EXHAUSTED'],
   },
   {
     name: 'a pool that can do both, one after the other, in either order',
-    pool: { reservations: [{ offerId: 9, gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_200 }] },
+    pool: { load: loadOf({ gpuCount: 1 }, [{ gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_200 }]) },
     reasons: [],
   },
   {
     name: 'a pool with a GPU to spare, whatever the other one does',
-    pool: { gpuCount: 2, reservations: [{ offerId: 9, gpuCount: 1, gpuSeconds: 90_000, limitSeconds: 90_000 }] },
+    pool: { gpuCount: 2, load: loadOf({ gpuCount: 2 }, [{ gpuCount: 1, gpuSeconds: 90_000, limitSeconds: 90_000 }]) },
     reasons: [],
   },
   { name: 'a reward below the floor price', offer: { rewardWei: oneEther / 2n - 1n }, reasons: ['PRICE_BELOW_FLOOR'] },

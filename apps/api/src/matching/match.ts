@@ -109,8 +109,8 @@ function compare(offer: MatchOffer, table: PoolTable, counts: Uint32Array, masks
     if (limit === null) mask |= bit.OUTSIDE_AVAILABILITY;
     else if (duration > limit) mask |= bit.DEADLINE_UNREACHABLE;
     else if ((table.promisedSlots[row] ?? 0) + slots > (table.slots[row] ?? 0) && (table.jobs[row] ?? 0) > 0) {
-      if (!hasRoom(loadAt(table, row), { gpuCount, gpuSeconds: offer.gpuSeconds, limitSeconds: limit }))
-        mask |= bit.CAPACITY_EXHAUSTED;
+      const job = { gpuCount, gpuSeconds: offer.gpuSeconds, limitSeconds: limit };
+      if (!hasRoom(loadAt(table, row), job, table.slots[row] ?? 0)) mask |= bit.CAPACITY_EXHAUSTED;
     }
     if ((table.jobs[row] ?? 0) >= (table.maxParallelJobs[row] ?? 0)) mask |= bit.CAPACITY_EXHAUSTED;
     if (row >= affordable)

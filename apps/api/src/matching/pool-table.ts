@@ -1,5 +1,5 @@
 import { backendNames, runtimes } from '@cotrain/protocol';
-import { loadOf } from './capacity.ts';
+import { loadWith, type PoolLoad, slotsOf } from './capacity.ts';
 import { OpenHours } from './open-hours.ts';
 import { floorRateOf, rateOf } from './price.ts';
 import type { MatchOffer, MatchPool } from './types.ts';
@@ -103,10 +103,8 @@ export function reserve(table: PoolTable, row: number, offer: MatchOffer, limitS
   const chosen = table.pools[row];
   if (chosen === undefined) return;
   const { gpuCount, gpuSeconds } = offer;
-  table.pools[row] = {
-    ...chosen,
-    reservations: [...chosen.reservations, { offerId: offer.id, gpuCount, gpuSeconds, limitSeconds }],
-  };
+  const load = loadWith(chosen.load, { gpuCount, gpuSeconds, limitSeconds }, slotsOf(chosen));
+  table.pools[row] = { ...chosen, load };
   tabulateLoad(table, row);
   table.pools.forEach((pool, other) => {
     if (pool.wallet !== chosen.wallet) return;
@@ -119,8 +117,8 @@ export function reserve(table: PoolTable, row: number, offer: MatchOffer, limitS
 function tabulateLoad(table: PoolTable, row: number): void {
   const pool = table.pools[row];
   if (pool === undefined) return;
-  const load = loadOf(pool);
-  table.slots[row] = load.slots;
+  const { load } = pool;
+  table.slots[row] = slotsOf(pool);
   table.jobs[row] = load.jobs;
   table.promisedSlots[row] = load.promisedSlots;
   table.promisedSlotSeconds[row] = load.promisedSlotSeconds;
@@ -128,9 +126,8 @@ function tabulateLoad(table: PoolTable, row: number): void {
 }
 
 /** One pool's load, read back from the table. */
-export function loadAt(table: PoolTable, row: number): ReturnType<typeof loadOf> {
+export function loadAt(table: PoolTable, row: number): PoolLoad {
   return {
-    slots: table.slots[row] ?? 0,
     jobs: table.jobs[row] ?? 0,
     promisedSlots: table.promisedSlots[row] ?? 0,
     promisedSlotSeconds: table.promisedSlotSeconds[row] ?? 0,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { makeOffer, makePool, noon, oneEther } from '../../test/match-builders.ts';
+import { idle } from './capacity.ts';
 import { match } from './match.ts';
 import { InvalidReceiptError, makeReceipt, type MatchReceipt, replayReceipt } from './receipt.ts';
 
@@ -23,21 +24,34 @@ test('a receipt replays from what it holds, alone', () => {
   expect(receipt === undefined ? null : replayReceipt(receipt)).toEqual(agrees);
 });
 
-test('a receipt replays without the earlier offers of its batch, whose reservations it shows', () => {
+test('a receipt replays without the earlier offers of its batch, which are part of the load that it shows', () => {
   const receipts = receiptsOf(6);
-  // The cheap pool is full after the first, so later offers go elsewhere: only the reservations explain it.
+  // The cheap pool is full after the first, so later offers go elsewhere: only its load explains it.
   expect(receipts.map(({ chosen }) => chosen?.poolId)).toEqual(['a', 'a', 'b', 'b', 'c', 'c']);
   for (const receipt of receipts) expect(replayReceipt(receipt)).toEqual(agrees);
-  const held = receipts[5]?.inputs.pools.find(({ id }) => id === 'a')?.reservations;
-  expect(held?.map(({ offerId }) => offerId)).toEqual([1, 2]);
+  const full = receipts[5]?.inputs.pools.find(({ id }) => id === 'a')?.load;
+  expect(full).toMatchObject({ jobs: 2, promisedSlotSeconds: 7_200 });
 });
 
-test('without the reservations a replay comes to another choice and says so', () => {
+test('a receipt does not grow with what its pools have promised', () => {
+  const receiptOf = (offers: number): MatchReceipt | undefined => {
+    const pool = makePool({ gpuCount: 64, maxParallelJobs: 10_000, freeStakeWei: 10_000n * oneEther });
+    const all = Array.from({ length: offers }, (_, index) => makeOffer({ id: index + 1 }));
+    const decision = match(all, [pool], noon).at(-1);
+    return decision === undefined ? undefined : stored(makeReceipt(decision, noon));
+  };
+  const [first, later] = [receiptOf(1), receiptOf(60)];
+  expect(later?.inputs.pools[0]?.load.jobs).toBe(59);
+  expect(JSON.stringify(later).length).toBeLessThan(JSON.stringify(first).length + 50);
+  expect(later === undefined ? null : replayReceipt(later)).toEqual(agrees);
+});
+
+test('without the load a replay comes to another choice and says so', () => {
   const receipt = receiptsOf(6)[5];
   if (receipt === undefined) throw new Error('there are six');
   const forged = {
     ...receipt,
-    inputs: { ...receipt.inputs, pools: receipt.inputs.pools.map((pool) => ({ ...pool, reservations: [] })) },
+    inputs: { ...receipt.inputs, pools: receipt.inputs.pools.map((pool) => ({ ...pool, load: idle })) },
   };
   expect(replayReceipt(forged)).toEqual({ inputsAgree: false, decisionAgrees: false });
 });

@@ -14,7 +14,7 @@ export interface ReceiptInputs {
 
 /**
  * A decision with everything that it followed from, so that whoever has the receipt can replay it. Offers that were
- * decided before this one, at the same time, show as reservations of the pools.
+ * decided before this one, also at the same time, are part of the pools' loads: a receipt does not grow with them.
  */
 export interface MatchReceipt {
   version: 'cotrain.match/1';
@@ -108,6 +108,8 @@ function revive({ offer, pools }: Plain<ReceiptInputs>): ReceiptInputs {
           ...pool,
           floorPriceWeiPerGpuHour: BigInt(pool.floorPriceWeiPerGpuHour),
           freeStakeWei: BigInt(pool.freeStakeWei),
+          // Infinity is null in JSON.
+          load: { ...pool.load, spareSlotSeconds: (pool.load.spareSlotSeconds as number | null) ?? Infinity },
         }) as MatchPool,
     ),
   };

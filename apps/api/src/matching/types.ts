@@ -1,4 +1,5 @@
 import type { AvailabilityWindow, BackendName, Runtime } from '@cotrain/protocol';
+import type { PoolLoad } from './capacity.ts';
 
 /**
  * Why a pool does not bid for an offer. The order is the order in which a receipt names them: first what concerns the
@@ -61,7 +62,6 @@ export interface MatchOffer {
 
 /** Capacity that a bid or a job holds of a pool, from the bid until the offer is lost or settled. */
 export interface MatchReservation {
-  offerId: number;
   gpuCount: number;
   gpuSeconds: number;
   /** Seconds between the job's latest start and the time by which it must be finished. */
@@ -88,7 +88,8 @@ export interface MatchPool {
   maxParallelJobs: number;
   /** Stake of the wallet that is neither locked nor promised to a bid that may still win. */
   freeStakeWei: bigint;
-  reservations: readonly MatchReservation[];
+  /** What its bids and jobs hold. */
+  load: PoolLoad;
 }
 
 /** The decision for one pair: a price, or all the reasons against it. */
