@@ -1,4 +1,5 @@
 export { selectBackend } from './backend.ts';
+export { checkJob, type CheckOptions, type JobCheck } from './check.ts';
 export { CommitmentInvalidError } from './committed-log.ts';
 export {
   BackendUnavailableError,

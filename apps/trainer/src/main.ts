@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { type BackendName, backendNames, type JobHeader, parseReference } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { checkJob } from './check.ts';
 import { InvalidJobError, TrainingInterruptedError } from './errors.ts';
 import { parseHeaderJson } from './header-json.ts';
 import { type ProgressStyle, progressPrinter } from './progress.ts';
@@ -37,6 +38,10 @@ interface ValidateFlags extends CommonFlags {
   model: string;
   segments?: number[];
   sample?: number;
+}
+
+interface CheckFlags extends CommonFlags {
+  maxMemoryMib?: number;
 }
 
 function positiveInteger(text: string): number {
@@ -142,6 +147,17 @@ async function validate(flags: ValidateFlags): Promise<void> {
   process.stdout.write(`${JSON.stringify({ type: 'verdict', ...verdict })}\n`);
 }
 
+async function check(flags: CheckFlags): Promise<void> {
+  const outcome = await checkJob({
+    store: connect(flags),
+    header: await readHeader(flags),
+    patience: { storePatienceMs: flags.storePatience * 1_000 },
+    ...(flags.backend === undefined ? {} : { backend: flags.backend }),
+    ...(flags.maxMemoryMib === undefined ? {} : { maxMemoryBytes: flags.maxMemoryMib * 2 ** 20 }),
+  });
+  process.stdout.write(`${JSON.stringify({ type: 'check', ...outcome })}\n`);
+}
+
 function withCommonFlags(command: Command): Command {
   return command
     .requiredOption('--swarm <url>', 'a Bee node or the embedded store')
@@ -154,7 +170,7 @@ function withCommonFlags(command: Command): Command {
 }
 
 const program = new Command('cotrain-trainer')
-  .description('Trains a job, or checks what another trained.')
+  .description('Trains a job, checks what another trained, or whether a job can be trained.')
   .exitOverride()
   .showHelpAfterError();
 
@@ -173,6 +189,11 @@ withCommonFlags(program.command('validate'))
   .option('--segments <list>', 'segments to execute, such as 0,3,7', segmentList)
   .option('--sample <count>', 'execute this many segments, drawn at random', positiveInteger)
   .action((flags: ValidateFlags) => validate(flags));
+
+withCommonFlags(program.command('check'))
+  .description('find out before training whether a job can be trained')
+  .option('--max-memory-mib <mib>', "memory that the model may take, if less than the job's own", positiveInteger)
+  .action((flags: CheckFlags) => check(flags));
 
 try {
   await program.parseAsync();
