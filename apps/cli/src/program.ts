@@ -4,7 +4,9 @@ import { addDemoCommand } from './commands/demo-command.ts';
 import { addJobCommands } from './commands/job-commands.ts';
 import { addOfferCommands } from './commands/offer-commands.ts';
 import { addPoolCommands } from './commands/pool-commands.ts';
+import { addStakeCommands } from './commands/stake-commands.ts';
 import { addStackCommands } from './commands/stack-commands.ts';
+import { addValidatorCommands } from './commands/validator-commands.ts';
 import { addVerifyCommand } from './commands/verify-command.ts';
 import { addWithdrawCommand } from './commands/withdraw-command.ts';
 
@@ -35,6 +37,8 @@ export function createProgram(): Command {
   addOfferCommands(program);
   addWithdrawCommand(program);
   addPoolCommands(program);
+  addStakeCommands(program);
+  addValidatorCommands(program);
   addJobCommands(program);
   addVerifyCommand(program);
   addDemoCommand(program);

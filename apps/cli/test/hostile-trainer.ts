@@ -2,6 +2,7 @@ import { encodeCall, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chai
 import {
   decodeLogEntry,
   encodeLogEntry,
+  hashJobHeader,
   type JobHeader,
   LOG_ENTRY_BYTES,
   LOG_HEADER_BYTES,
@@ -44,8 +45,12 @@ export class HostileTrainer {
     );
   }
 
-  async bid(offerId: number, priceWei: bigint, bondWei: bigint): Promise<void> {
-    const { data } = encodeCall({ abi: trainingMarketAbi, functionName: 'bid', args: [BigInt(offerId), priceWei] });
+  async bid(offerId: number, header: JobHeader, priceWei: bigint, bondWei: bigint): Promise<void> {
+    const { data } = encodeCall({
+      abi: trainingMarketAbi,
+      functionName: 'bid',
+      args: [BigInt(offerId), hashJobHeader(header), priceWei],
+    });
     await this.send(this.contracts.market, data, bondWei);
   }
 

@@ -228,16 +228,17 @@ describe('an offer whose trainer forges the log', () => {
     try {
       await trainer.deposit(parseEther('2'));
       const id = await createOffer('forged', '--bid-window', '6');
-      await stack.json('offer', 'fund', String(id), '--key-file', stack.key('payer-1'));
-      await trainer.bid(id, 1n, parseEther('0.01'));
       let offer = await stack.json<Offer>('offer', 'show', String(id));
+      const header = parseHeaderJson(JSON.stringify(offer.header));
+      await stack.json('offer', 'fund', String(id), '--key-file', stack.key('payer-1'));
+      await trainer.bid(id, header, 1n, parseEther('0.01'));
       while (offer.state !== 'Awarded') {
         await delay(500);
         offer = await stack.json<Offer>('offer', 'show', String(id));
       }
       expect(offer.trainer?.toLowerCase()).toBe(stack.wallet('pool-4').address.toLowerCase());
       await trainer.start(id);
-      await trainer.trainAndCommit(id, parseHeaderJson(JSON.stringify(offer.header)), join(scratch.path, 'forger'));
+      await trainer.trainAndCommit(id, header, join(scratch.path, 'forger'));
 
       const checked = await stack.run('verify', String(id), '--sample', '100', '--json');
       expect(checked.code).toBe(5);

@@ -57,6 +57,7 @@ export function withKey(command: Command): Command {
 /** A deployment's endpoints: from flags and environment, otherwise from the running local stack. */
 export class Connection {
   private local: Promise<StackFile | null> | undefined;
+  private chain: Promise<JsonRpcProvider> | undefined;
 
   constructor(private readonly flags: ConnectionFlags) {}
 
@@ -66,16 +67,22 @@ export class Connection {
     return this.endpoint(endpoint, names[endpoint]);
   }
 
+  /** Whether the API's chain can be asked: a local stack's chain is not that of an API with a URL of its own. */
+  async knowsChain(): Promise<boolean> {
+    if (this.flags.rpc !== undefined) return true;
+    if (this.flags.api !== undefined) return false;
+    this.local ??= findStack(this.flags.dir);
+    return (await this.local) !== null;
+  }
+
   async api(): Promise<ApiClient> {
     return new ApiClient(await this.url('api'), this.flags.domain);
   }
 
-  async provider(): Promise<JsonRpcProvider> {
-    const url = await this.url('rpc');
-    // Asked here: the provider of ethers would write to standard output, again and again, that it gets no answer.
-    const provider = new JsonRpcProvider(url, await readChainId(url), { staticNetwork: true, cacheTimeout: -1 });
-    provider.pollingInterval = 250;
-    return provider;
+  /** The chain, connected to once. */
+  provider(): Promise<JsonRpcProvider> {
+    this.chain ??= this.connect();
+    return this.chain;
   }
 
   /** The API, signed in to, and the wallet that did it. */
@@ -87,6 +94,14 @@ export class Connection {
     const { market } = await api.query<{ market: { chainId: number } }>('{ market { chainId } }');
     await api.signIn(wallet, market.chainId);
     return { api, wallet };
+  }
+
+  private async connect(): Promise<JsonRpcProvider> {
+    const url = await this.url('rpc');
+    // Asked here: the provider of ethers would write to standard output, again and again, that it gets no answer.
+    const provider = new JsonRpcProvider(url, await readChainId(url), { staticNetwork: true, cacheTimeout: -1 });
+    provider.pollingInterval = 250;
+    return provider;
   }
 
   private async endpoint(

@@ -15,7 +15,7 @@ export interface OfferAnswer {
   refundableEtherWei: string | null;
   slashedWei: string | null;
   header: Record<string, string | number>;
-  terms: { verifier: string };
+  terms: { verifier: string; token: string };
   jobSpecJson: string | null;
   matchable: boolean | null;
   unmatchableReason: string | null;
@@ -32,7 +32,7 @@ export interface OfferAnswer {
 
 export const offerFields = `id state rewardWei trainer priceWei logReference modelReference paidWei refundableWei refundableEtherWei slashedWei
   header { jobSpecReference programReference trainingViewReference initialStateReference rows rowBytes seed steps batchSize commitEvery }
-  terms { verifier } jobSpecJson matchable unmatchableReason
+  terms { verifier token } jobSpecJson matchable unmatchableReason
   payers { payer units paidWei refundedWei } bids { trainer priceWei }
   rounds { round segments validators verdict votes { validator committed vote } }`;
 

@@ -9,6 +9,8 @@ import { sendTransaction, type SentTransaction } from './send-transaction.ts';
 /** Terms of an offer to open; windows in seconds. */
 export interface OfferPlan {
   jobSpecReference: Reference;
+  /** Of reward and fee, which are in its smallest units; ETH unless given. The stake is always in ETH. */
+  token?: string;
   rewardWei: bigint;
   validationFeeWei: bigint;
   minStakeWei: bigint;

@@ -1,5 +1,6 @@
+import { type BackendName, backendNames } from '@cotrain/protocol';
 import { InvalidArgumentError } from 'commander';
-import { isAddress, parseEther } from 'ethers';
+import { getAddress, isAddress, parseEther, ZeroAddress } from 'ethers';
 
 // Values of flags and arguments. Commander puts the flag and the value in front of the message.
 
@@ -35,6 +36,12 @@ export function etherAmount(text: string): bigint {
   return parseEther(text);
 }
 
+/** A decimal amount of a token whose decimals are not known yet; `toUnits` reads it. */
+export function decimalAmount(text: string): string {
+  if (!/^\d{1,40}(\.\d{1,77})?$/.test(text)) throw new InvalidArgumentError('Give an amount such as 1.5.');
+  return text;
+}
+
 /** An unsigned 64-bit number in decimal. */
 export function seed(text: string): bigint {
   if (!/^\d{1,20}$/.test(text) || BigInt(text) >= 2n ** 64n)
@@ -63,4 +70,17 @@ export function payerShare(text: string, all: PayerShare[] = []): PayerShare[] {
   const share = { address: who, units: positiveInteger(units) };
   if (share.units >= 2 ** 32) throw new InvalidArgumentError('Give at most 4294967295 units.');
   return [...all, share];
+}
+
+/** A TensorFlow.js backend; may be repeated. */
+export function backend(text: string, all: BackendName[] = []): BackendName[] {
+  const name = backendNames.find((known) => known === text);
+  if (name === undefined) throw new InvalidArgumentError(`Give one of ${backendNames.join(', ')}.`);
+  return [...new Set([...all, name])];
+}
+
+/** A token's address, or ETH for the zero address; may be repeated. */
+export function tokenAddress(text: string, all: string[] = []): string[] {
+  const token = text.toUpperCase() === 'ETH' ? ZeroAddress : address(text);
+  return [...new Set([...all, getAddress(token.toLowerCase())])];
 }

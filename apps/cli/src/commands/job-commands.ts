@@ -14,6 +14,7 @@ import {
   voteName,
 } from '../client/offer-queries.ts';
 import { positiveInteger } from '../client/parse-value.ts';
+import { TokenBook } from '../client/token-book.ts';
 import { ether } from '../terminal/amount.ts';
 import { jsonLine } from '../terminal/result.ts';
 import { Story } from '../terminal/story.ts';
@@ -34,7 +35,7 @@ export function addJobCommands(program: Command): void {
       .command('watch')
       .description('follow an offer until it is trained and settled')
       .argument('<offer>', 'id of the offer', positiveInteger),
-    ['api'],
+    ['api', 'rpc'],
     'a JSON line for each change',
   )
     .addOption(
@@ -58,9 +59,10 @@ export function addJobCommands(program: Command): void {
 }
 
 async function watch(offerId: number, flags: WatchFlags): Promise<void> {
-  const api = await new Connection(flags).api();
+  const connection = new Connection(flags);
+  const api = await connection.api();
   const story = new Story(process.stdout);
-  const watcher = new Watcher(story, flags.json === true);
+  const watcher = new Watcher(story, new TokenBook(connection), flags.json === true);
   let answeredAt = performance.now();
   for (;;) {
     const seen = await look(api, offerId).catch((error: unknown) => {
@@ -70,7 +72,7 @@ async function watch(offerId: number, flags: WatchFlags): Promise<void> {
     });
     if (seen !== null) {
       answeredAt = performance.now();
-      watcher.tell(seen.offer, seen.job);
+      await watcher.tell(seen.offer, seen.job);
       const end = endOf(seen.offer, seen.job, flags.until);
       if (end !== null) {
         process.exitCode = end;
@@ -110,18 +112,20 @@ class Watcher {
 
   constructor(
     private readonly story: Story,
+    private readonly tokens: TokenBook,
     private readonly json: boolean,
   ) {}
 
-  tell(offer: OfferAnswer, job: JobAnswer | null): void {
+  async tell(offer: OfferAnswer, job: JobAnswer | null): Promise<void> {
     if (this.json) this.tellJson(offer, job);
-    else this.tellPerson(offer, job);
+    else await this.tellPerson(offer, job);
   }
 
   private tellJson(offer: OfferAnswer, job: JobAnswer | null): void {
     const line = jsonLine({
       offerId: offer.id,
       offerState: offer.state,
+      token: offer.terms.token,
       paidWei: offer.paidWei,
       refundableWei: offer.refundableWei,
       slashedWei: offer.slashedWei,
@@ -132,7 +136,7 @@ class Watcher {
     console.log(line);
   }
 
-  private tellPerson(offer: OfferAnswer, job: JobAnswer | null): void {
+  private async tellPerson(offer: OfferAnswer, job: JobAnswer | null): Promise<void> {
     const { story } = this;
     if (job?.state === 'Running')
       story.progress(
@@ -151,7 +155,7 @@ class Watcher {
     }
     if (offer.state !== this.state) {
       this.state = offer.state;
-      story.line(`offer ${String(offer.id)}: ${offer.state}${settlement(offer)}`);
+      story.line(`offer ${String(offer.id)}: ${offer.state}${await settlement(offer, this.tokens)}`);
       if (isSettled(offer))
         for (const { validator, vote } of offer.rounds.at(-1)?.votes ?? [])
           story.line(`  validator ${validator}: ${voteName(vote)}`);
@@ -164,10 +168,12 @@ class Watcher {
   }
 }
 
-function settlement(offer: OfferAnswer): string {
+async function settlement(offer: OfferAnswer, tokens: TokenBook): Promise<string> {
   if (offer.paidWei === null) return '';
+  const { token } = offer.terms;
+  const write = await tokens.reader([token]);
   const slashed = BigInt(offer.slashedWei ?? 0);
-  return `, paid ${ether(BigInt(offer.paidWei))} ETH, ${ether(BigInt(offer.refundableWei ?? 0))} ETH for the payers to claim${slashed > 0n ? `, ${ether(slashed)} ETH of stake slashed` : ''}`;
+  return `, paid ${write(token, offer.paidWei)}, ${write(token, offer.refundableWei)} for the payers to claim${slashed > 0n ? `, ${ether(slashed)} ETH of stake slashed` : ''}`;
 }
 
 async function printLog(offerId: number, flags: ConnectionFlags): Promise<void> {

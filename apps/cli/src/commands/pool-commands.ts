@@ -1,19 +1,28 @@
 import { cpus, totalmem } from 'node:os';
 import { type AvailabilityWindow, type BackendName, backendNames } from '@cotrain/protocol';
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Wallet } from 'ethers';
+import { type Command, Option } from 'commander';
 import type { ApiClient } from '../client/api-client.ts';
 import { Connection, type ConnectionFlags, withConnection, withKey } from '../client/connection.ts';
 import { hours } from '../client/parse-hours.ts';
-import { decimal, etherAmount, positiveInteger, wholeNumber } from '../client/parse-value.ts';
-import { sendTransaction } from '../client/send-transaction.ts';
-import { ether } from '../terminal/amount.ts';
+import {
+  backend,
+  decimal,
+  decimalAmount,
+  etherAmount,
+  positiveInteger,
+  tokenAddress,
+  wholeNumber,
+} from '../client/parse-value.ts';
+import { poolPrice, type PoolPrice } from '../client/pool-price.ts';
+import { depositStake } from '../client/deposit-stake.ts';
+import { TokenBook } from '../client/token-book.ts';
 import { printResult } from '../terminal/result.ts';
 import { runPool } from './pool-run.ts';
 
 export interface CapacityFlags extends ConnectionFlags {
   name: string;
-  floorPrice: bigint;
+  token?: string[];
+  floorPrice: string;
   margin: number;
   gpuCount: number;
   gpuMemoryMib: number;
@@ -32,10 +41,13 @@ export interface RunFlags extends CapacityFlags {
 const registerExample = `
 The pool bids with the address of your key, which the API's signer must hold; on the local stack it holds those of
 .cotrain/keys/pool-1 to pool-4. A pool of your own machine needs no such API: see \`cotrain pool run\`.
+The floor price is one number for all tokens of a pool, so they must have the same decimals; register another pool for
+what has another price. The stake is in ETH whatever the token.
 
-Example:
+Examples:
   $ cotrain pool register --name night-shift --floor-price 0.5 --hours weekdays@22:00+480@Europe/Berlin \\
       --stake 2 --key-file .cotrain/keys/pool-1
+  $ cotrain pool register --name for-dollars --token 0x... --floor-price 1.5 --key-file .cotrain/keys/pool-1
 `;
 
 const runExample = `
@@ -58,9 +70,11 @@ export function addPoolCommands(program: Command): void {
   capacity(withKey(withConnection(register, ['api', 'rpc'])))
     .addHelpText('after', registerExample)
     .action(async (flags: CapacityFlags) => {
-      const { api, wallet } = await new Connection(flags).signedIn();
-      if (flags.stake !== undefined) await depositStake(api, wallet, flags.stake);
-      const { id } = await registerPool(api, wallet.address, flags);
+      const connection = new Connection(flags);
+      const { api, wallet } = await connection.signedIn();
+      const price = await poolPrice(connection, flags.floorPrice, flags.token);
+      if (flags.stake !== undefined) await depositStake(api, wallet, wallet.address, flags.stake);
+      const { id } = await registerPool(api, wallet.address, flags, price);
       printResult(flags, { id, wallet: wallet.address }, () => [`pool ${id} is registered`]);
     });
   const run = pool.command('run').description('offer this one machine while it is idle, until Ctrl-C');
@@ -84,10 +98,15 @@ export function addPoolCommands(program: Command): void {
 function capacity(command: Command): Command {
   return command
     .requiredOption('--name <name>', 'name of the pool, a DNS label')
+    .option(
+      '--token <address>',
+      'token that it takes as payment: ETH or an ERC-20 contract; repeat for more; ETH unless given',
+      tokenAddress,
+    )
     .addOption(
-      new Option('--floor-price <ETH>', 'least price of a GPU-hour')
-        .argParser(etherAmount)
-        .default(etherAmount('0.1'), '0.1'),
+      new Option('--floor-price <amount>', 'least price of a GPU-hour, in ETH or the token')
+        .argParser(decimalAmount)
+        .default('0.1', '0.1'),
     )
     .option('--margin <bps>', 'on top of the floor price, in hundredths of a percent', wholeNumber, 0)
     .option('--gpu-count <count>', 'GPUs', positiveInteger, 1)
@@ -105,26 +124,23 @@ function capacity(command: Command): Command {
     .option('--stake <ETH>', 'deposit this stake first', etherAmount);
 }
 
-function backend(text: string, all: BackendName[] = []): BackendName[] {
-  const name = backendNames.find((known) => known === text);
-  if (name === undefined) throw new InvalidArgumentError(`Give one of ${backendNames.join(', ')}.`);
-  return [...new Set([...all, name])];
-}
-
 function addList(pool: Command): void {
-  withConnection(pool.command('list').description('list the pools of an API'), ['api'])
+  withConnection(pool.command('list').description('list the pools of an API'), ['api', 'rpc'])
     .addHelpText('after', '\nExample:\n  $ cotrain pool list --json\n')
     .action(async (flags: ConnectionFlags) => {
-      const api = await new Connection(flags).api();
+      const connection = new Connection(flags);
+      const api = await connection.api();
       const { pools } = await api.query<{ pools: { nodes: PoolAnswer[] } }>(
-        '{ pools(first: 100) { nodes { id wallet gpuCount gpuMemoryMiB floorPriceWeiPerGpuHour paused } } }',
+        '{ pools(first: 100) { nodes { id wallet gpuCount gpuMemoryMiB floorPriceWeiPerGpuHour tokens paused } } }',
       );
+      const tokens = flags.json === true ? [] : pools.nodes.flatMap((each) => each.tokens);
+      const amount = await new TokenBook(connection).reader(tokens);
       printResult(flags, pools.nodes, () =>
         pools.nodes.length === 0
           ? ['There is no pool yet.']
           : pools.nodes.map(
               (each) =>
-                `${each.id.padEnd(24)} ${String(each.gpuCount)} GPU, ${String(each.gpuMemoryMiB)} MiB, ${ether(BigInt(each.floorPriceWeiPerGpuHour))} ETH an hour${each.paused ? ', paused' : ''}`,
+                `${each.id.padEnd(24)} ${String(each.gpuCount)} GPU, ${String(each.gpuMemoryMiB)} MiB, ${each.tokens.map((token) => amount(token, each.floorPriceWeiPerGpuHour)).join(' or ')} an hour${each.paused ? ', paused' : ''}`,
             ),
       );
     });
@@ -147,23 +163,18 @@ interface PoolAnswer {
   gpuCount: number;
   gpuMemoryMiB: number;
   floorPriceWeiPerGpuHour: string;
+  tokens: string[];
   paused: boolean;
-}
-
-/** Deposits stake for the wallet's own address. */
-export async function depositStake(api: ApiClient, wallet: Wallet, amountWei: bigint): Promise<void> {
-  const deposit = await api.prepare(
-    'prepareDepositStake',
-    'trainer: $trainer, amountWei: $amountWei',
-    '$trainer: Address!, $amountWei: Wei!',
-    { trainer: wallet.address, amountWei: String(amountWei) },
-  );
-  await sendTransaction(wallet, deposit);
 }
 
 const failures = '... on Failure { message }';
 
-export function registerPool(api: ApiClient, wallet: string, flags: CapacityFlags): Promise<{ id: string }> {
+export function registerPool(
+  api: ApiClient,
+  wallet: string,
+  flags: CapacityFlags,
+  price: PoolPrice,
+): Promise<{ id: string }> {
   return api.mutate<{ id: string }>(
     'registerPool',
     `mutation ($input: RegisterPoolInput!) { registerPool(input: $input) { __typename ... on Pool { id } ${failures} } }`,
@@ -175,7 +186,8 @@ export function registerPool(api: ApiClient, wallet: string, flags: CapacityFlag
         gpuMemoryMiB: flags.gpuMemoryMib,
         cpuMilli: cpus().length * 1_000,
         memoryMiB: Math.floor(totalmem() / 2 ** 20),
-        floorPriceWeiPerGpuHour: String(flags.floorPrice),
+        floorPriceWeiPerGpuHour: String(price.floorPriceUnits),
+        tokens: price.tokens,
         marginBps: flags.margin,
         backends: flags.backend ?? ['wasm', 'cpu'],
         windows: flags.hours ?? [],

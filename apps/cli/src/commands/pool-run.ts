@@ -5,14 +5,16 @@ import type { Deployment } from '@cotrain/chain';
 import { pino } from 'pino';
 import type { ApiClient } from '../client/api-client.ts';
 import { Connection } from '../client/connection.ts';
+import { depositStake } from '../client/deposit-stake.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
 import type { JobAnswer } from '../client/offer-queries.ts';
+import { poolPrice } from '../client/pool-price.ts';
 import { IdleDetector } from '../pool-node/idle-detector.ts';
 import { MachineLoad } from '../pool-node/machine-load.ts';
 import { startPoolNode } from '../pool-node/pool-node.ts';
 import { jsonLine } from '../terminal/result.ts';
 import { stopSignal } from '../terminal/stop-signal.ts';
-import { depositStake, registerPool, type RunFlags, setPoolPaused } from './pool-commands.ts';
+import { registerPool, type RunFlags, setPoolPaused } from './pool-commands.ts';
 
 const sampleMs = 2_000;
 
@@ -26,7 +28,8 @@ export async function runPool(flags: RunFlags): Promise<void> {
   const say = (event: object, text: string): void => {
     console.log(flags.json === true ? jsonLine(event) : `${new Date().toISOString()} ${text}`);
   };
-  if (flags.stake !== undefined) await depositStake(market, wallet, flags.stake);
+  const price = await poolPrice(connection, flags.floorPrice, flags.token);
+  if (flags.stake !== undefined) await depositStake(market, wallet, wallet.address, flags.stake);
   const node = await startPoolNode({
     folder: join(flags.dir, 'pools', flags.name.replaceAll(/[^a-z0-9-]/g, '_')),
     wallet,
@@ -37,7 +40,7 @@ export async function runPool(flags: RunFlags): Promise<void> {
     logger: pino({ level: flags.logLevel }, pino.destination(2)),
   });
   try {
-    const { id } = await registerPool(node.client, wallet.address, flags);
+    const { id } = await registerPool(node.client, wallet.address, flags, price);
     say(
       { event: 'started', pool: id, wallet: wallet.address, graphqlUrl: node.api.graphqlUrl },
       `pool ${id} with ${String(availableParallelism())} processors, paid to ${wallet.address}; its own API: ${node.api.graphqlUrl}`,

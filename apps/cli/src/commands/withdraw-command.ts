@@ -2,47 +2,53 @@ import type { Command } from 'commander';
 import { Connection, type ConnectionFlags, withConnection, withKey } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
 import { address } from '../client/parse-value.ts';
-import { sendTransaction } from '../client/send-transaction.ts';
-import { ether } from '../terminal/amount.ts';
+import { etherToken, isEther, tokenAmount } from '../client/token.ts';
+import { TokenBook } from '../client/token-book.ts';
+import { type Payout, withdrawCredit } from '../client/withdraw-credit.ts';
 import { printResult } from '../terminal/result.ts';
 
-const etherToken = `0x${'0'.repeat(40)}`;
+const example = `
+What an offer in a token gave back is in that token; forfeited bonds and slashed stake are in ETH.
 
-/** withdraw: what the market owes the caller: claimed refunds, returned bonds, earnings. */
+Exit code 3: nothing is credited.
+
+Examples:
+  $ cotrain offer claim 1 --key-file .cotrain/keys/payer-1 && cotrain withdraw --key-file .cotrain/keys/payer-1
+  $ cotrain withdraw --token 0x... --key-file .cotrain/keys/payer-1
+`;
+
+/** withdraw: what the contracts owe the caller: claimed refunds, returned bonds, earnings, fees. */
 export function addWithdrawCommand(program: Command): void {
   withKey(
     withConnection(
       program
         .command('withdraw')
-        .description('pay out what the market has credited to you: claimed refunds, bonds, earnings'),
+        .description('pay out what market and quorum have credited to you: claimed refunds, bonds, earnings, fees'),
       ['api', 'rpc'],
     ),
   )
     .option('--token <address>', 'ERC-20 token; ETH unless given', address)
-    .addHelpText(
-      'after',
-      '\nExit code 3: nothing is credited.\n\nExample:\n  $ cotrain offer claim 1 --key-file .cotrain/keys/payer-1 && cotrain withdraw --key-file .cotrain/keys/payer-1\n',
-    )
+    .addHelpText('after', example)
     .action(async (flags: ConnectionFlags & { token?: string }) => {
-      const { api, wallet } = await new Connection(flags).signedIn();
-      const token = flags.token ?? etherToken;
-      const { account } = await api.query<{ account: { marketCreditWei: string } }>(
-        'query ($address: Address!, $token: Address!) { account(address: $address, token: $token) { marketCreditWei } }',
-        { address: wallet.address, token },
-      );
-      const amountWei = BigInt(account.marketCreditWei);
-      if (amountWei === 0n)
+      const connection = new Connection(flags);
+      const { api, wallet } = await connection.signedIn();
+      const token = await new TokenBook(connection).of(flags.token ?? etherToken.address);
+      const payouts: Payout[] = [];
+      // One after the other: they are transactions of one account.
+      for (const contract of ['Market', 'Quorum'] as const) {
+        const paid = await withdrawCredit(api, wallet, contract, token.address);
+        if (paid !== null) payouts.push(paid);
+      }
+      if (payouts.length === 0)
         throw new CommandError(
           exitCodes.notFound,
-          `Nothing is credited to ${wallet.address}. What an offer did not spend is claimed first: \`cotrain offer claim OFFER\`.`,
+          `Nothing is credited to ${wallet.address} in ${isEther(token) ? 'ETH' : `token ${token.address}`}. What an offer did not spend is claimed first: \`cotrain offer claim OFFER\`.`,
         );
-      const transaction = await api.prepare('prepareWithdraw', 'token: $token', '$token: Address!', { token });
-      const { hash, gasUsed } = await sendTransaction(wallet, transaction);
-      printResult(flags, { token, amountWei, transaction: hash, gasUsed }, () => [
-        token === etherToken
-          ? `${ether(amountWei)} ETH paid out to ${wallet.address}`
-          : `${String(amountWei)} units of ${token} paid out to ${wallet.address}`,
-        `transaction ${hash}`,
+      const amountWei = payouts.reduce((sum, paid) => sum + paid.amountWei, 0n);
+      printResult(flags, { token: token.address, amountWei, payouts }, () => [
+        `${tokenAmount(token, amountWei)} paid out to ${wallet.address}`,
+        ...(isEther(token) ? [] : [`token ${token.address}`]),
+        ...payouts.map((paid) => `transaction ${paid.transaction}`),
       ]);
     });
 }

@@ -32,7 +32,9 @@ type Manifest = Awaited<ReturnType<typeof packDataset>>['manifestReference'];
 /** Tells the whole story and checks its end. @throws CommandError when something did not come out as it must */
 export async function runDemo({ stack: stackOptions, story, stopping, ...options }: DemoOptions): Promise<DemoReport> {
   const started = performance.now();
-  story.heading('Cotrain: two offers, one honest pool and one cheat');
+  story.heading(
+    'Cotrain: two offers, one trained by an honest pool and one by a cheat, paid in test ETH of a local chain',
+  );
   story.line('Starting the stack on this machine:');
   const stack = await startStack({
     ...stackOptions,
@@ -78,7 +80,8 @@ async function play(stage: Stage): Promise<DemoReport> {
   const sheet = balanceSheet(stage.accounts, before, after, await gasPaid(provider, firstBlock + 1, lastBlock));
   stage.story.heading('Balances in ETH');
   for (const line of sheetLines(sheet)) stage.story.line(line);
-  stage.story.line("\n  Windows are seconds here; the chain's clock was never advanced.");
+  stage.story.line('\n  The stakes still belong to the pools and validators, who can take them back.');
+  stage.story.line("  Windows are seconds here; the chain's clock was never advanced.");
   stage.expect(sheet.sumBeforeWei === sheet.sumAfterWei, 'the sums do not agree: money was lost or made.');
   const { market } = stage.stack.deployment;
   stage.expect(after.get(market) === 0n, `${String(after.get(market))} wei are left in the market.`);
@@ -93,6 +96,7 @@ async function play(stage: Stage): Promise<DemoReport> {
 async function honestWork(stage: Stage, manifest: Manifest): Promise<OfferAnswer> {
   const { story } = stage;
   story.heading('3. Three companies fund one offer');
+  story.line('  (the amounts do not divide evenly, on purpose: watch that not a wei is lost)');
   const id = await openAndFund(stage, firstOffer, manifest);
   const reasons = await followMatch(stage, id, honestPool);
   for (const [pool, reason] of Object.entries(refusals))
@@ -112,7 +116,7 @@ async function honestWork(stage: Stage, manifest: Manifest): Promise<OfferAnswer
     `  the challenge window passed without a challenge: paid ${ether(BigInt(settled.paidWei ?? 0))} ETH to the pool`,
   );
   story.line(
-    `  surplus ${ether(BigInt(settled.refundableWei ?? 0))} ETH goes back to the companies, pro rata to the wei`,
+    `  ${ether(BigInt(settled.refundableWei ?? 0))} ETH of reward and fee were not needed and go back to the companies, pro rata to the wei`,
   );
   await checkAsAnybody(stage, settled);
   return settled;
@@ -145,7 +149,7 @@ async function cheatedWork(stage: Stage, manifest: Manifest): Promise<OfferAnswe
   const slashedWei = BigInt(settled.slashedWei ?? 0);
   stage.expect(slashedWei === lockedWei, `${ether(slashedWei)} ETH were slashed instead of ${ether(lockedWei)}.`);
   story.line(
-    `  convicted: ${ether(slashedWei)} ETH of stake slashed, half burnt, half to the companies with their whole reward`,
+    `  convicted: ${ether(slashedWei)} ETH of stake slashed, half burnt, half for the companies, who get their whole reward back too`,
   );
   return settled;
 }

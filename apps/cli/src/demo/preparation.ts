@@ -66,7 +66,7 @@ export async function packDataset(stage: Stage): Promise<PushedDataset> {
   const { train, test } = dataset.manifest.splits;
   const count = (rows = 0): string => rows.toLocaleString('en');
   story.line(
-    `  MNIST: ${count(test?.rows)} digits for testing, the others five times for training, moved by a pixel: ${count(train?.rows)} rows, ${(dataset.bytes / 1e6).toFixed(1)} MB`,
+    `  MNIST: ${count(test?.rows)} digits for testing; the others for training, each five times, shifted by a pixel: ${count(train?.rows)} rows; ${(dataset.bytes / 1e6).toFixed(1)} MB`,
   );
   story.line(`  manifest ${dataset.manifestReference}`);
   return dataset;

@@ -68,8 +68,10 @@ async function takeRefunds(stage: Stage, wallet: Wallet, offers: readonly OfferA
   return claims;
 }
 
-/** Validators are paid from the offer's escrow, so the market owes them. */
-/** Withdraws what market and quorum have credited to a validator, and returns how much it was. */
+/**
+ * Withdraws what market and quorum have credited to a validator, and returns how much it was. Fees come from the offer's
+ * escrow, so most of it is owed by the market.
+ */
 async function takeFees(stage: Stage, wallet: Wallet): Promise<bigint> {
   const { market, quorum } = stage.stack.deployment;
   let takenWei = 0n;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { parseEther } from 'ethers';
-import { ether, exactChange, roundedEther } from './amount.ts';
+import { parseEther, parseUnits } from 'ethers';
+import { ether, exactChange, roundedEther, wholeTokens } from './amount.ts';
 
 const wei = fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n });
 
@@ -47,4 +47,14 @@ describe('amounts in ETH', () => {
       }),
     );
   });
+});
+
+it('units of a token in whole tokens are exact with any number of decimals', () => {
+  fc.assert(
+    fc.property(wei, fc.integer({ min: 0, max: 77 }), (units, decimals) => {
+      expect(parseUnits(wholeTokens(units, decimals), decimals)).toBe(units);
+    }),
+  );
+  expect(wholeTokens(1_500_000n, 6)).toBe('1.5');
+  expect(wholeTokens(40n, 0)).toBe('40');
 });

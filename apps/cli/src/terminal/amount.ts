@@ -1,11 +1,17 @@
 const weiDigits = 18;
 
-/** Wei as ETH, exact, without zeros that say nothing: `1.5`, `0.350000000000000002`. */
+/** Units of a token in whole tokens, exact, without zeros that say nothing: `1.5`, `0.350000000000000002`. */
+export function wholeTokens(units: bigint, decimals: number): string {
+  const sign = units < 0n ? '-' : '';
+  const digits = String(units < 0n ? -units : units).padStart(decimals + 1, '0');
+  const whole = digits.slice(0, digits.length - decimals);
+  const fraction = digits.slice(digits.length - decimals).replace(/0+$/, '');
+  return `${sign}${whole}${fraction === '' ? '' : `.${fraction}`}`;
+}
+
+/** Wei as ETH, exact. */
 export function ether(wei: bigint): string {
-  const sign = wei < 0n ? '-' : '';
-  const digits = String(wei < 0n ? -wei : wei).padStart(weiDigits + 1, '0');
-  const fraction = digits.slice(-weiDigits).replace(/0+$/, '');
-  return `${sign}${digits.slice(0, -weiDigits)}${fraction === '' ? '' : `.${fraction}`}`;
+  return wholeTokens(wei, weiDigits);
 }
 
 /** Wei as ETH rounded to nearest for reading: `9,999.6497`. Not for sums. */
