@@ -43,7 +43,7 @@ async function settle(
   indexer: { syncOnce(): Promise<boolean>; status(): { cursor: number | null } },
   head: number,
 ): Promise<void> {
-  for (let turn = 0; turn < 2_000; turn++) {
+  for (let turn = 0; turn < 10_000; turn++) {
     const again = await indexer.syncOnce();
     if (!again && indexer.status().cursor === head) return;
   }
