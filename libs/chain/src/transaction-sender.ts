@@ -128,9 +128,18 @@ export class TransactionSender {
     });
     if (!sameIntent(record, intent) || record.sender !== this.address) throw new IntentConflictError(intent.intentId);
     // Nothing was ever signed for a refused intent, so it may be asked again when the contract's state has changed.
-    return record.status === 'refused'
-      ? this.store.update(record.intentId, { status: 'stored', failure: null })
-      : record;
+    if (record.status === 'refused') return this.store.update(record.intentId, { status: 'stored', failure: null });
+    // Nobody looks after what is final; that it is asked for again may mean that the chain has forgotten it.
+    return record.status === 'confirmed' || record.status === 'reverted' ? this.checkFinal(record) : record;
+  }
+
+  /** What was final is open again, and broadcast again, when a reorganisation deeper than the confirmations undid it. */
+  private async checkFinal(record: IntentRecord): Promise<IntentRecord> {
+    if ((await this.findReceipt(record)) !== null) return record;
+    const { intentId, minedHash: hash, minedBlock } = record;
+    this.logger.warn({ intentId, hash, minedBlock }, 'a final transaction is not on the chain any more; sent again');
+    await this.store.update(intentId, { ...unmined, status: 'signed', failure: null });
+    return this.step(intentId);
   }
 
   /**
@@ -363,7 +372,8 @@ export class TransactionSender {
   }
 
   private async broadcast(record: IntentRecord): Promise<void> {
-    const attempt = record.attempts.at(-1);
+    // Of one that was found on the chain the bytes are not known.
+    const attempt = record.attempts.findLast(({ rawTransaction }) => rawTransaction !== '0x');
     if (attempt === undefined) return;
     try {
       // Not ethers' broadcastTransaction: it takes the transaction apart again and recovers its sender, twice.
@@ -387,9 +397,7 @@ export class TransactionSender {
     const last = record.attempts.at(-1);
     if (last === undefined || nonce === null) return record;
     let current =
-      record.status === 'mined'
-        ? await this.store.update(intentId, { status: 'signed', minedHash: null, minedBlock: null, gasUsed: null })
-        : record;
+      record.status === 'mined' ? await this.store.update(intentId, { ...unmined, status: 'signed' }) : record;
     const mined = await this.minedCount('latest');
     if (nonce < mined) return this.nonceIsSpent(current, nonce);
     // Only the first one in line: those after it cannot be mined before it, whatever they pay.
@@ -476,13 +484,8 @@ export class TransactionSender {
   }
 }
 
+/** A record as if it had never been mined. */
+const unmined = { minedHash: null, minedBlock: null, gasUsed: null } satisfies IntentChanges;
+
 /** A record as if it had never been signed. */
-const unsigned = {
-  status: 'stored',
-  nonce: null,
-  attempts: [],
-  minedHash: null,
-  minedBlock: null,
-  gasUsed: null,
-  failure: null,
-} satisfies IntentChanges;
+const unsigned = { ...unmined, status: 'stored', nonce: null, attempts: [], failure: null } satisfies IntentChanges;

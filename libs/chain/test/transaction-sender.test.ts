@@ -213,6 +213,41 @@ describe('a transaction that is not mined', () => {
 });
 
 describe('a chain that changes its mind', () => {
+  it('undoes what was final: asked for again, it is sent again, once', async () => {
+    const sender = chain.sender({ confirmations: 2 });
+    await sender.send(payment('one', 9n));
+    await chain.mine(2);
+    await sender.resume();
+    const before = await sender.send(payment('one', 9n));
+    expect(before).toMatchObject({ status: 'confirmed', nonce: 0 });
+    await chain.rpc('anvil_reorg', 3, []);
+    expect(await chain.sentBy(sender.address)).toHaveLength(0);
+    const again = await sender.send(payment('one', 9n));
+    expect(again).toMatchObject({ attempts: before.attempts, nonce: 0 });
+    await chain.mine(3);
+    expect(await sender.wait('one')).toMatchObject({ status: 'confirmed', minedHash: before.minedHash });
+    await sender.send(payment('one', 9n));
+    expect(await chain.sentBy(sender.address)).toHaveLength(1);
+  });
+
+  it('is not asked about what is new, only about what was final', async () => {
+    const provider = makeProvider(chain.anvil.rpcUrl);
+    const send = provider.send.bind(provider);
+    let receipts = 0;
+    provider.send = (method, params) => {
+      if (method === 'eth_getTransactionReceipt') receipts++;
+      return send(method, params);
+    };
+    const sender = chain.sender({ provider });
+    await sender.send(payment('one'));
+    expect(receipts).toBe(0);
+    await sender.wait('one');
+    receipts = 0;
+    expect(await sender.send(payment('one'))).toMatchObject({ status: 'confirmed' });
+    expect(receipts).toBe(1);
+    provider.destroy();
+  });
+
   it('gets the transaction again after a reorganisation dropped it, and not twice', async () => {
     const sender = chain.sender({ confirmations: 3 });
     await sender.send(payment('one', 9n));
