@@ -14,6 +14,8 @@ export interface SignerProcessOptions {
   keys: readonly string[];
   dailyValueWei?: bigint;
   pollMs?: number;
+  /** Blocks until a transaction counts as final; 0, the default, where the chain is never set back. */
+  confirmations?: number;
 }
 
 const marketFunctions = ['bid', 'award', 'start', 'commit', 'finalize', 'expireFunding', 'expireAward'];
@@ -66,7 +68,7 @@ export class SignerProcess {
       ),
       SIGNER_STATE_FOLDER: folder,
       SIGNER_PORT: String(port),
-      SIGNER_CONFIRMATIONS: '0',
+      SIGNER_CONFIRMATIONS: String(options.confirmations ?? 0),
       SIGNER_POLL_MS: String(options.pollMs ?? 250),
       LOG_LEVEL: 'warn',
     });

@@ -40,8 +40,8 @@ const dutiesAtOnce = 16;
 const documentPatienceMs = 2_000;
 const firstRetryMs = 500;
 const longestRetryMs = 30_000;
-/** So often, over about a minute, a store must say that it has not what a trainer says it uploaded. */
-const missingTries = 8;
+/** So often, over half a minute, a store must say that it has not what a trainer says it uploaded. */
+const missingTries = 7;
 
 /** Does what is due for offers besides bidding. The trouble of one offer is its own. */
 export class OfferDuties {

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { FileIntentStore, type IntentStore, type LeaseGuard, LeaseLostError } from '@cotrain/chain';
+import { FileIntentStore, type IntentStore, LeaseLostError } from '@cotrain/chain';
 import { acquireLease, type Lease, releaseLease } from '../bidding/lease.ts';
 import { createDatabase } from '../database/database.ts';
+import type { SignerLease } from './signing-desk.ts';
 import { SqlIntentStore } from './sql-intent-store.ts';
 
 /** Where a signer's intents are, and what keeps it the only one that signs. */
 export interface IntentStorage {
   store: IntentStore;
   /** Absent for the journal: its lock file has kept other processes out already. */
-  lease?: LeaseGuard;
+  lease?: SignerLease;
   close(): Promise<void>;
 }
 
@@ -37,6 +38,10 @@ export async function openIntentStorage(options: {
       assertHeld: async () => {
         held = await acquireLease(database, 'signer', holder, leaseMs);
         if (held === null) throw new LeaseLostError(holder);
+      },
+      // The fence grows whenever another one has held it.
+      get term() {
+        return held?.fence ?? null;
       },
     },
     close: async () => {

@@ -22,13 +22,19 @@ export interface SigningDeskOptions {
   keys: readonly string[];
   store: IntentStore;
   /** Says before each signature that this is the one signer; needed where several share a store. */
-  lease?: LeaseGuard;
+  lease?: SignerLease;
   policy: SigningPolicy;
   logger: Logger;
   errorAbi: Abi;
   confirmations?: number;
   pollMs?: number;
   now?: () => number;
+}
+
+/** A lease with terms: between two terms of this signer another one has signed. */
+export interface SignerLease extends LeaseGuard {
+  /** Of the lease as it was last held; null before it is. */
+  readonly term: number | null;
 }
 
 interface Account {
@@ -45,6 +51,9 @@ const tendEveryMs = 5_000;
 /** Checks what is to be signed against the policy, signs it, and looks after what was sent. */
 export class SigningDesk {
   private tended = { head: -1, at: -Infinity };
+  /** The term of the lease for which the ledgers were read. */
+  private term: number | null = null;
+  private takeover: Promise<void> | null = null;
 
   private constructor(
     private readonly options: SigningDeskOptions,
@@ -57,9 +66,7 @@ export class SigningDesk {
     for (const key of options.keys) {
       const wallet = new Wallet(key, options.provider);
       const sender = new TransactionSender({ ...options, wallet });
-      const stored = await options.store.list(wallet.address as Hex, allStatuses);
-      const ledger = new SpendingLedger(stored, options.now ?? Date.now);
-      accounts.set(wallet.address.toLowerCase(), { wallet, sender, ledger });
+      accounts.set(wallet.address.toLowerCase(), { wallet, sender, ledger: await readLedger(wallet, options) });
     }
     return new SigningDesk(options, accounts);
   }
@@ -75,6 +82,11 @@ export class SigningDesk {
 
   /** Sends what the policy allows, all of one account together; outcomes are in the order of the requests. */
   async submit(requests: readonly IntentRequest[]): Promise<IntentOutcome[]> {
+    try {
+      await this.takeOver();
+    } catch (error) {
+      return requests.map(({ intentId }) => failureOf(intentId, error));
+    }
     const outcomes = new Map<number, IntentOutcome>();
     const bySender = new Map<Account, number[]>();
     for (const [index, request] of requests.entries()) {
@@ -87,14 +99,15 @@ export class SigningDesk {
       }
     }
     await Promise.all(
-      [...bySender].map(async ([{ sender, ledger }, indices]) => {
+      [...bySender].map(async ([account, indices]) => {
         const intents = indices.flatMap((index) => requests[index] ?? []);
-        const results = await sender.sendMany(
+        const results = await account.sender.sendMany(
           intents.map(({ intentId, to, data, valueWei }) => ({ intentId, to, data, valueWei: BigInt(valueWei) })),
         );
         for (const [position, result] of results.entries()) {
           const intentId = intents[position]?.intentId ?? '';
-          if (result.status === 'rejected' && result.reason instanceof CallRevertedError) ledger.giveBack(intentId);
+          if (result.status === 'rejected' && result.reason instanceof CallRevertedError)
+            account.ledger.giveBack(intentId);
           outcomes.set(
             indices[position] ?? -1,
             result.status === 'fulfilled' ? answerOf(result.value) : failureOf(intentId, result.reason),
@@ -134,6 +147,27 @@ export class SigningDesk {
     }
   }
 
+  /**
+   * Makes sure of the lease. What another signer has spent since this one last held it is in the store alone, so the
+   * ledgers are read again. Requests that come at once wait for one reading, and are counted after it.
+   */
+  private async takeOver(): Promise<void> {
+    const { lease } = this.options;
+    if (lease === undefined) return;
+    await lease.assertHeld();
+    if (lease.term === this.term) return;
+    this.takeover ??= this.readLedgers(lease).finally(() => {
+      this.takeover = null;
+    });
+    await this.takeover;
+  }
+
+  private async readLedgers(lease: SignerLease): Promise<void> {
+    const { term } = lease;
+    for (const account of this.accounts.values()) account.ledger = await readLedger(account.wallet, this.options);
+    this.term = term;
+  }
+
   /** Counts the value before anything is signed, so that requests at the same time cannot exceed the limit together. */
   private admit({ ledger }: Account, request: IntentRequest): void {
     const valueWei = BigInt(request.valueWei);
@@ -150,6 +184,13 @@ export class SigningDesk {
     if (found === undefined) throw new NotAllowedError(`The signer has no key for account ${address}.`);
     return found;
   }
+}
+
+async function readLedger(
+  wallet: Wallet,
+  { store, now }: Pick<SigningDeskOptions, 'store' | 'now'>,
+): Promise<SpendingLedger> {
+  return new SpendingLedger(await store.list(wallet.address as Hex, allStatuses), now ?? Date.now);
 }
 
 function answerOf(record: IntentRecord): IntentAnswer {
