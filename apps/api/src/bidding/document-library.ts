@@ -3,8 +3,8 @@ import type { Logger } from '@cotrain/chain';
 import type { JobSpec } from '@cotrain/protocol';
 import type { SwarmClient } from '@cotrain/swarm';
 import type { Database } from '../database/database.ts';
-import type { Prisma } from '../generated/prisma/client.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
+import { insertRows } from '../indexing/insert-rows.ts';
 import { Backoff } from './backoff.ts';
 import { cachedStore, type DocumentStore } from './cached-store.ts';
 import { fetchDocuments, type OfferDocuments } from './offer-documents.ts';
@@ -43,6 +43,8 @@ export class DocumentLibrary {
   private leisurely = new Map<string, OfferView>();
   private readonly backoff: Backoff;
   private readonly store: DocumentStore;
+  private readonly toRecord = new Map<number, ReturnType<typeof documentsRow>>();
+  private recording: Promise<void> = Promise.resolve();
   private closed = false;
 
   constructor(private readonly options: DocumentLibraryOptions) {
@@ -128,12 +130,9 @@ export class DocumentLibrary {
 
   private async fetch(offer: OfferView, key: string): Promise<void> {
     const found = await fetchDocuments(offer, this.store);
-    try {
-      await this.record(offer, found);
-    } catch (error) {
-      // Without the row people cannot read the reason; matching goes on all the same.
-      this.options.logger.warn({ offerId: offer.id, error: String(error) }, 'documents could not be recorded');
-    }
+    await this.record(offer, found).catch((error: unknown) => {
+      this.notRecorded(offer.id, error);
+    });
     if (found.matchable) {
       this.backoff.succeeded(key);
       this.retried.delete(key);
@@ -151,25 +150,28 @@ export class DocumentLibrary {
     this.remember(key, { matchable: false, reason: found.reason });
   }
 
-  private async record(offer: OfferView, found: OfferDocuments): Promise<void> {
-    const row = {
-      jobHeaderHash: offer.jobHeaderHash,
-      matchable: found.matchable,
-      // PostgreSQL's text holds no NUL, and the reason may quote a hostile document.
-      reason: found.matchable ? null : found.reason.replaceAll('\0', '').slice(0, maxReasonLength),
-      checkedAt: new Date(),
-      ...(found.matchable
-        ? {
-            jobSpec: found.jobSpec as unknown as Prisma.InputJsonObject,
-            program: found.program as unknown as Prisma.InputJsonObject,
-          }
-        : {}),
-    };
-    await this.options.database.prisma.offerDocuments.upsert({
-      where: { offerId: offer.id },
-      create: { offerId: offer.id, ...row },
-      update: row,
+  /** What comes in while the database is busy is written by its next statement, together. */
+  private record(offer: OfferView, found: OfferDocuments): Promise<void> {
+    this.toRecord.set(offer.id, documentsRow(offer, found));
+    this.recording = this.recording.catch(() => undefined).then(() => this.recordAll());
+    return this.recording;
+  }
+
+  private async recordAll(): Promise<void> {
+    const rows = [...this.toRecord.values()];
+    this.toRecord.clear();
+    const { prisma } = this.options.database;
+    const write = (some: typeof rows): Promise<void> => insertRows(prisma, 'OfferDocuments', some, ['offerId']);
+    // One that the database does not take must not keep the others.
+    await write(rows).catch(async (error: unknown) => {
+      if (rows.length === 1) throw error;
+      for (const row of rows) await write([row]).catch((reason: unknown) => this.notRecorded(row.offerId, reason));
     });
+  }
+
+  /** Without the row people cannot read the reason; matching goes on all the same. */
+  private notRecorded(offerId: number, error: unknown): void {
+    this.options.logger.warn({ offerId, error: String(error) }, 'documents could not be recorded');
   }
 
   private remember(key: string, documents: KnownDocuments): void {
@@ -183,6 +185,20 @@ export class DocumentLibrary {
       }
     this.known.set(key, documents);
   }
+}
+
+/** All rows have all columns: a later check replaces an earlier one whole. */
+function documentsRow(offer: OfferView, found: OfferDocuments): Record<string, unknown> & { offerId: number } {
+  return {
+    offerId: offer.id,
+    jobHeaderHash: offer.jobHeaderHash,
+    matchable: found.matchable,
+    // PostgreSQL's text holds no NUL, and the reason may quote a hostile document.
+    reason: found.matchable ? null : found.reason.replaceAll('\0', '').slice(0, maxReasonLength),
+    jobSpec: found.matchable ? found.jobSpec : null,
+    program: found.matchable ? found.program : null,
+    checkedAt: new Date(),
+  };
 }
 
 function keyOf(offer: Pick<OfferView, 'id' | 'jobHeaderHash'>): string {

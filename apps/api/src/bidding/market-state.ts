@@ -20,11 +20,13 @@ export interface MarketState {
 const openStates = ['Funding', 'Bidding', 'Awarded', 'Training', 'Committed'];
 
 /**
- * Reads the state of the market, look after look. Offers that did not change since the last look are not read again:
- * the version of their rows tells.
+ * Reads the state of the market, look after look. Offers change with blocks only, so between blocks they are not asked
+ * for; with a new block only those are read that changed: the version of their rows tells.
  */
 export class MarketStateReader {
   private known = new Map<number, { version: string; offer: OfferView }>();
+  /** The newest block at the last look. */
+  private knownHash = '';
 
   constructor(private readonly database: Database) {}
 
@@ -35,12 +37,13 @@ export class MarketStateReader {
     if (newest === null) return null;
     const held = await prisma.reservation.findMany({ where: { state: 'held' }, select: { offerId: true } });
     const heldIds = held.map(({ offerId }) => offerId);
-    const offers = await this.readOffers(heldIds);
+    const offers = await this.offersAt(newest.hash, heldIds);
     const ids = [...offers.keys()];
-    const reservations = await prisma.reservation.findMany({
-      where: { offerId: { in: [...new Set([...ids, ...heldIds])] } },
-    });
-    const jobs = await prisma.trainingJob.findMany({ where: { OR: [{ offerId: { in: ids } }, { state: 'running' }] } });
+    // One parameter, not one for each of thousands of offers.
+    const reservations = await prisma.$queryRaw<Reservation[]>`
+      SELECT * FROM "Reservation" WHERE "offerId" = ANY (${[...new Set([...ids, ...heldIds])]})`;
+    const jobs = await prisma.$queryRaw<TrainingJob[]>`
+      SELECT * FROM "TrainingJob" WHERE "offerId" = ANY (${ids}) OR "state" = 'running'`;
     const pools = await prisma.pool.findMany();
     return {
       now: { block: newest.number, timestamp: newest.timestamp },
@@ -52,8 +55,23 @@ export class MarketStateReader {
     };
   }
 
+  private async offersAt(hash: string, heldIds: readonly number[]): Promise<Map<number, OfferView>> {
+    if (hash !== this.knownHash || heldIds.some((id) => !this.known.has(id))) {
+      // Should this fail, the next look must not take what is known for that block's.
+      this.knownHash = '';
+      await this.readOffers(heldIds);
+      this.knownHash = hash;
+    }
+    const held = new Set(heldIds);
+    return new Map(
+      [...this.known].flatMap(([id, { offer }]) =>
+        openStates.includes(offer.state) || held.has(id) ? [[id, offer]] : [],
+      ),
+    );
+  }
+
   /** By id, ascending. Every event of an offer writes its row, also one that changes only its bids. */
-  private async readOffers(heldIds: readonly number[]): Promise<Map<number, OfferView>> {
+  private async readOffers(heldIds: readonly number[]): Promise<void> {
     const { prisma } = this.database;
     const rows = await prisma.$queryRaw<{ id: number; version: string }[]>`
       SELECT "id", "xmin"::text AS "version" FROM "Offer"
@@ -68,6 +86,5 @@ export class MarketStateReader {
       if (offer !== undefined) present.set(id, { version, offer });
     }
     this.known = present;
-    return new Map([...present].map(([id, { offer }]) => [id, offer]));
   }
 }
