@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Client } from 'graphql-ws';
 import WebSocket from 'ws';
@@ -223,6 +226,48 @@ describe('subscriptions', () => {
     expect(await closed).toBe(1009);
   });
 
+  describe('asked for by whoever speaks no WebSocket', () => {
+    const upgrade = (target: string): string =>
+      [
+        `GET ${target} HTTP/1.1`,
+        'Host: any',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Version: 13',
+        'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+        '\r\n',
+      ].join('\r\n');
+    const raw = (): Socket => connect({ port: Number(new URL(api.url).port), host: '127.0.0.1', allowHalfOpen: true });
+
+    test.each(['//', '///', '/\\', 'http://', 'http://[', '*', '/graphql/', '//graphql', '?'])(
+      'are refused for the target %s, and the API goes on',
+      async (target) => {
+        const one = raw();
+        one.write(upgrade(target));
+        // The end comes although the client keeps its own side open.
+        expect(await text(one)).toMatch(/^HTTP\/1\.1 40[04] /);
+        one.destroy();
+        expect((await fetch(`${api.url}/health`)).status).toBe(200);
+      },
+    );
+
+    test.each(['/other', '/graphql'])('may be reset at any time (%s)', async (target) => {
+      for (let round = 0; round < 50; round++) {
+        const one = raw();
+        one.on('error', () => undefined); // its own reset
+        await once(one, 'connect');
+        one.write(upgrade(target));
+        if (round % 2 === 0) await new Promise((resolve) => setImmediate(resolve));
+        one.resetAndDestroy();
+      }
+      expect((await fetch(`${api.url}/health`)).status).toBe(200);
+      await eventually(
+        () => metric('cotrain_graphql_connections'),
+        (count) => count === 0,
+      );
+    });
+  });
+
   test('that are not read are cut off instead of filling the memory', async () => {
     const raw = new WebSocket(client.graphqlUrl.replace('http', 'ws'), 'graphql-transport-ws');
     await new Promise((resolve) => raw.once('open', resolve));
@@ -243,9 +288,14 @@ describe('subscriptions', () => {
       await api.context.database.prisma.$transaction((tx) => publishAll(tx, batches));
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
-    await eventually(() => subscribers() === 0);
+    // Either as too much waits for it, or as it does not answer a ping of every 12 s within 12 s.
+    await eventually(
+      () => subscribers(),
+      (count) => count === 0,
+      45_000,
+    );
     raw.terminate();
-  }, 60_000);
+  }, 90_000);
 });
 
 test('a closing API ends its subscriptions and its port', async () => {

@@ -72,9 +72,16 @@ export function startSubscriptionServer(options: SubscriptionServerOptions): { c
   };
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    // The HTTP server looks after this socket no longer: without a listener, a client that resets it ends the process.
+    socket.on('error', (error) => {
+      logger.debug({ error: error.message }, 'a connection broke while it was upgraded');
+      socket.destroy();
+    });
     const client = options.clientOf(request);
     const refused = refusalOf(request, client);
     if (refused !== null) {
+      // Destroyed once it is sent: a client that never closes its side would hold the socket for ever.
+      socket.once('finish', () => socket.destroy());
       socket.end(`HTTP/1.1 ${refused}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
@@ -91,7 +98,8 @@ export function startSubscriptionServer(options: SubscriptionServerOptions): { c
     });
   };
   const refusalOf = (request: IncomingMessage, client: string): string | null => {
-    if (new URL(request.url ?? '/', 'http://any').pathname !== options.path) return '404 Not Found';
+    // Not parsed as a URL: a target such as `//` is none, and must not throw here.
+    if (request.url?.split('?', 1)[0] !== options.path) return '404 Not Found';
     const { origin } = request.headers;
     if (origin !== undefined && !options.allowedOrigins().includes(origin)) return '403 Forbidden';
     if ((connectionsOf.get(client) ?? 0) >= limits.maxConnectionsOfClient) return '429 Too Many Requests';
