@@ -2,7 +2,7 @@ import { type Deployment, readContract, trainerRegistryAbi } from '@cotrain/chai
 import type { JsonRpcProvider } from 'ethers';
 import type { Pool } from '../generated/prisma/client.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
-import { loadOf } from '../matching/capacity.ts';
+import { loadOf, slotsFor } from '../matching/capacity.ts';
 import { limitSeconds, OpenHours } from '../matching/open-hours.ts';
 import type { MatchOffer, MatchPool, MatchReservation } from '../matching/types.ts';
 import type { KnownDocuments } from './document-library.ts';
@@ -68,8 +68,9 @@ export function matchPools(
       const pool = poolsById.get(row.poolId);
       if (row.state !== 'held' || pool === undefined) continue;
       const known = documents.get(offerId);
-      const gpuCount = known?.matchable === true ? known.jobSpec.resources.gpuCount : pool.gpuCount;
-      const job = { gpuCount, gpuSeconds: row.gpuSeconds };
+      // While its documents are not at hand, a job is taken to need all of the pool.
+      const needed = known?.matchable === true ? known.jobSpec.resources : pool;
+      const job = { slots: slotsFor(needed, pool), gpuCount: needed.gpuCount, gpuSeconds: row.gpuSeconds };
       const limit = offer === undefined ? 0 : limitOf(offer, pool);
       const ofPool = reservations.get(pool.id) ?? [];
       ofPool.push({ ...job, limitSeconds: limit });

@@ -141,7 +141,7 @@ export class OfferDuties {
     const pool = candidates.find(({ id }) => held.some(({ poolId }) => poolId === id)) ?? candidates[0];
     if (pool === undefined) return;
     const known = (await this.options.documents.collect([offer], documentPatienceMs)).get(offer.id);
-    const slots = known?.matchable === true ? slotsFor(known.jobSpec.resources) : slotsOf(pool);
+    const slots = known?.matchable === true ? slotsFor(known.jobSpec.resources, pool) : slotsOf(pool);
     await scheduler.ensure({
       name: jobName(deployment.chainId, deployment.market, offer.id),
       offerId: offer.id,

@@ -67,22 +67,25 @@ const cases: Case[] = [
   },
   {
     name: 'a pool whose other job would make this one late',
-    pool: { load: loadOf({ gpuCount: 1 }, [{ gpuCount: 1, gpuSeconds: 3_601, limitSeconds: 36_000 }]) },
+    pool: { load: loadOf({ gpuCount: 1 }, [{ slots: 1, gpuCount: 1, gpuSeconds: 3_601, limitSeconds: 36_000 }]) },
     reasons: ['CAPACITY_EXHAUSTED'],
   },
   {
     name: 'a pool whose other job would be made late by this one, if it is awarded later',
-    pool: { load: loadOf({ gpuCount: 1 }, [{ gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_199 }]) },
+    pool: { load: loadOf({ gpuCount: 1 }, [{ slots: 1, gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_199 }]) },
     reasons: ['CAPACITY_EXHAUSTED'],
   },
   {
     name: 'a pool that can do both, one after the other, in either order',
-    pool: { load: loadOf({ gpuCount: 1 }, [{ gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_200 }]) },
+    pool: { load: loadOf({ gpuCount: 1 }, [{ slots: 1, gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_200 }]) },
     reasons: [],
   },
   {
     name: 'a pool with a GPU to spare, whatever the other one does',
-    pool: { gpuCount: 2, load: loadOf({ gpuCount: 2 }, [{ gpuCount: 1, gpuSeconds: 90_000, limitSeconds: 90_000 }]) },
+    pool: {
+      gpuCount: 2,
+      load: loadOf({ gpuCount: 2 }, [{ slots: 1, gpuCount: 1, gpuSeconds: 90_000, limitSeconds: 90_000 }]),
+    },
     reasons: [],
   },
   { name: 'a reward below the floor price', offer: { rewardWei: oneEther / 2n - 1n }, reasons: ['PRICE_BELOW_FLOOR'] },

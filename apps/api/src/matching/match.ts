@@ -92,7 +92,6 @@ function compare(offer: MatchOffer, table: PoolTable, counts: Uint32Array, masks
   const affordable = firstAbove(table.rates, dearest);
   const { gpuCount, gpuMemoryMiB, cpuMilli, memoryMiB, minStakeWei } = offer;
   const duration = durationOf(offer);
-  const slots = slotsFor(offer);
   let chosen = -1;
   for (let row = 0; row < table.pools.length; row++) {
     let mask = ofOffer;
@@ -108,8 +107,9 @@ function compare(offer: MatchOffer, table: PoolTable, counts: Uint32Array, masks
     const limit = limitAt(offer, table, row);
     if (limit === null) mask |= bit.OUTSIDE_AVAILABILITY;
     else if (duration > limit) mask |= bit.DEADLINE_UNREACHABLE;
-    else if ((table.promisedSlots[row] ?? 0) + slots > (table.slots[row] ?? 0) && (table.jobs[row] ?? 0) > 0) {
-      const job = { gpuCount, gpuSeconds: offer.gpuSeconds, limitSeconds: limit };
+    else if ((table.jobs[row] ?? 0) > 0) {
+      const slots = slotsFor(offer, table.pools[row] ?? offer);
+      const job = { slots, gpuCount, gpuSeconds: offer.gpuSeconds, limitSeconds: limit };
       if (!hasRoom(loadAt(table, row), job, table.slots[row] ?? 0)) mask |= bit.CAPACITY_EXHAUSTED;
     }
     if ((table.jobs[row] ?? 0) >= (table.maxParallelJobs[row] ?? 0)) mask |= bit.CAPACITY_EXHAUSTED;

@@ -62,6 +62,8 @@ export interface MatchOffer {
 
 /** Capacity that a bid or a job holds of a pool, from the bid until the offer is lost or settled. */
 export interface MatchReservation {
+  /** Of the pool, while it runs: see slotsFor. */
+  slots: number;
   gpuCount: number;
   gpuSeconds: number;
   /** Seconds between the job's latest start and the time by which it must be finished. */
