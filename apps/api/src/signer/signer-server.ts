@@ -10,6 +10,8 @@ import { SigningDesk, type SigningDeskOptions } from './signing-desk.ts';
 export interface SignerOptions extends SigningDeskOptions {
   /** Bearer token that callers must know. */
   token: string;
+  /** Address to listen on; 127.0.0.1 unless given. */
+  host?: string;
   port?: number;
 }
 
@@ -31,10 +33,10 @@ class RequestTooLargeError extends Error {}
 
 /**
  * The one process that holds keys, over HTTP. It signs what its policy allows, sends each intent once, and looks after
- * what it has sent. It listens on the loopback interface only.
+ * what it has sent. It speaks plain HTTP, on the loopback interface unless another address is given.
  */
 export async function startSigner(options: SignerOptions): Promise<Signer> {
-  const { logger } = options;
+  const { host = '127.0.0.1', logger } = options;
   const desk = await SigningDesk.open(options);
   const server = createServer((request, response) => {
     handle(request, desk, options.token)
@@ -49,7 +51,7 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
   });
   server.requestTimeout = 30_000;
   server.maxConnections = maxConnections;
-  const port = await listen(server, options.port ?? 0);
+  const port = await listen(server, host, options.port ?? 0);
 
   const stopping = new AbortController();
   const tend = async (): Promise<void> => {
@@ -60,7 +62,7 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
   };
   const tending = tend();
   return {
-    url: `http://127.0.0.1:${String(port)}`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${String(port)}`,
     async close() {
       stopping.abort();
       await tending;
@@ -136,10 +138,10 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
 }
 
-function listen(server: Server, port: number): Promise<number> {
+function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => {
+    server.listen(port, host, () => {
       const address = server.address();
       if (address !== null && typeof address === 'object') resolve(address.port);
       else reject(new Error('The signer has no port.'));

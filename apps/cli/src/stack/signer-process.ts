@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { dirname, join } from 'node:path';
@@ -38,9 +38,12 @@ export async function startSignerProcess(options: {
   if (!existsSync(file('token')))
     await writeFile(file('token'), randomBytes(32).toString('base64url'), { mode: 0o600 });
   const { defaultPolicy } = await import('@cotrain/api');
+  // Written anew: a file that is there would keep its mode, and the signer refuses a policy that others may write.
+  await rm(file('policy.json'), { force: true });
   await writeFile(
     file('policy.json'),
     JSON.stringify(defaultPolicy(deployment, parseEther(options.maxBondEther ?? '10')), null, 2),
+    { mode: 0o600 },
   );
   const require = createRequire(import.meta.url);
   const main = join(dirname(require.resolve('@cotrain/api')), 'signer/main.js');
