@@ -12,8 +12,9 @@ import { DocumentLibrary } from './document-library.ts';
 import { IntentSubmitter } from './intent-submitter.ts';
 import { acquireLease, assertLease, type Lease, LeaseLostError, releaseLease, renewLease } from './lease.ts';
 import { type MarketState, MarketStateReader } from './market-state.ts';
-import { decideOfferActions, type OfferAction } from './offer-actions.ts';
+import { decideOfferActions, isUnsigned, type OfferAction } from './offer-actions.ts';
 import { OfferDuties, type OfferDuty } from './offer-duties.ts';
+import { SignerAccounts } from './signer-accounts.ts';
 
 export interface MarketEngineOptions {
   database: Database;
@@ -34,7 +35,6 @@ export interface MarketEngineOptions {
 }
 
 const leaseName = 'market-engine';
-const accountsKeptMs = 10_000;
 /** A bid that the contract refused is not matched again before this. */
 const refusedMs = 5_000;
 const longestRefusedMs = 60_000;
@@ -45,7 +45,7 @@ export class MarketEngine {
   private again = false;
   private closed = false;
   private lease: Lease | null = null;
-  private accounts: { addresses: ReadonlySet<string>; at: number } | null = null;
+  private readonly accounts: SignerAccounts;
   private readonly reader: MarketStateReader;
   private readonly documents: DocumentLibrary;
   private readonly bidder: Bidder;
@@ -54,6 +54,12 @@ export class MarketEngine {
 
   constructor(private readonly options: MarketEngineOptions) {
     const submitter = new IntentSubmitter(options);
+    this.accounts = new SignerAccounts({
+      ...options,
+      onReturn: () => {
+        this.wake();
+      },
+    });
     this.reader = new MarketStateReader(options.database);
     this.documents = new DocumentLibrary({
       ...options,
@@ -105,15 +111,17 @@ export class MarketEngine {
     this.lease = lease;
     if (lease === null) return;
     const startedMs = performance.now();
-    const state = await this.reader.read(await this.signerAccounts());
+    const { addresses, isReachable } = await this.accounts.read();
+    const state = await this.reader.read(addresses);
     if (state === null) return;
     const { held, toMatch, duties } = this.decide(state);
     const loadedMs = performance.now();
-    await this.bid(held, toMatch, state, lease);
+    if (isReachable) await this.bid(held, toMatch, state, lease);
     const bidMs = performance.now();
     await this.documents.prefetch([...state.offers.values()].filter((offer) => offer.state === 'Funding'));
     await renewLease(database, lease, leaseMs);
-    await this.duties.fulfil(duties, state, lease);
+    const due = isReachable ? duties : duties.filter(({ action }) => isUnsigned(action));
+    await this.duties.fulfil(due, state, lease);
     for (const offer of state.offers.values()) await this.options.validators.tend(offer, state.now);
     this.options.logger.debug(
       {
@@ -193,15 +201,5 @@ export class MarketEngine {
     if (action.kind === 'bid') into.held.push({ offer, poolId: action.poolId, priceWei: action.priceWei });
     else if (action.kind !== 'match') into.duties.push({ offer, action, jobName: null });
     else if (!this.refused.isWaiting(String(offer.id))) into.toMatch.push(offer);
-  }
-
-  /** Keys do not come and go while the signer runs, so it is not asked on every look. */
-  private async signerAccounts(): Promise<ReadonlySet<string>> {
-    const now = performance.now();
-    if (this.accounts === null || now - this.accounts.at > accountsKeptMs) {
-      const addresses = await this.options.signer.accounts();
-      this.accounts = { addresses: new Set(addresses.map((address) => address.toLowerCase())), at: now };
-    }
-    return this.accounts.addresses;
   }
 }
