@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { interfaceOf, trainingMarketAbi } from '@cotrain/chain';
+import type { JobHeader } from '@cotrain/protocol';
 import { parseEther, Transaction } from 'ethers';
 import { EngineProcess } from '../../apps/api/test/engine-process.ts';
 import { addPool } from '../../apps/api/test/add-pool.ts';
@@ -96,9 +97,9 @@ async function watchEvents(local: LocalMarket, startedAt: Map<number, number>, s
   }
 }
 
-async function openOffers(local: LocalMarket): Promise<number> {
+async function openOffers(local: LocalMarket): Promise<{ first: number; headers: JobHeader[] }> {
   const requester = local.wallet(1);
-  const headers = [];
+  const headers: JobHeader[] = [];
   for (let seed = 1; seed <= distinctJobs; seed++)
     headers.push(
       await local.publish(BigInt(seed), {
@@ -114,16 +115,19 @@ async function openOffers(local: LocalMarket): Promise<number> {
     last = await local.send(requester, local.deployment.market, call, 0n, 700_000n);
   }
   await local.mined(last);
-  return first;
+  return { first, headers };
 }
 
-async function load(local: LocalMarket, first: number): Promise<void> {
+async function load(local: LocalMarket, first: number, headers: readonly JobHeader[]): Promise<void> {
   const requester = local.wallet(1);
   const started = performance.now();
   for (let index = 0; index < offers; index++) {
     const dueMs = started + (index * 1_000) / offersPerSecond - performance.now();
     if (dueMs > 0) await delay(dueMs);
-    await local.send(requester, local.deployment.market, local.fundCall(first + index), parseEther('0.1'), 300_000n);
+    const header = headers[index % headers.length];
+    if (header === undefined) throw new Error('no job');
+    const call = local.fundCall(first + index, header);
+    await local.send(requester, local.deployment.market, call, parseEther('0.1'), 300_000n);
   }
 }
 
@@ -168,7 +172,7 @@ export async function run(): Promise<BenchRow[]> {
           tokens: [ethToken],
         },
       );
-    const first = await openOffers(local);
+    const { first, headers } = await openOffers(local);
     const engine = await EngineProcess.start({
       pgliteFolder,
       rpcUrl: local.anvil.rpcUrl,
@@ -189,7 +193,7 @@ export async function run(): Promise<BenchRow[]> {
     const startedAt = new Map<number, number>();
     const watching = new AbortController();
     const watch = watchEvents(local, startedAt, watching.signal);
-    await load(local, first);
+    await load(local, first, headers);
     const deadline = performance.now() + 60_000;
     while (tap.bidSentAt.size < offers && performance.now() < deadline) await delay(100);
     watching.abort();

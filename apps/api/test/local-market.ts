@@ -14,7 +14,14 @@ import {
   trainerRegistryAbi,
   trainingMarketAbi,
 } from '@cotrain/chain';
-import { encodeDatasetManifest, encodeJobSpec, encodeProgram, type JobHeader, type JobSpec } from '@cotrain/protocol';
+import {
+  encodeDatasetManifest,
+  encodeJobSpec,
+  encodeProgram,
+  hashJobHeader,
+  type JobHeader,
+  type JobSpec,
+} from '@cotrain/protocol';
 import { startSwarmStore, SwarmClient, type SwarmStore } from '@cotrain/swarm';
 import { JsonRpcProvider, Wallet } from 'ethers';
 
@@ -212,8 +219,12 @@ export class LocalMarket {
     }).data;
   }
 
-  fundCall(offerId: number): Hex {
-    return encodeCall({ abi: trainingMarketAbi, functionName: 'fund', args: [BigInt(offerId)] }).data;
+  fundCall(offerId: number, header: JobHeader): Hex {
+    return encodeCall({
+      abi: trainingMarketAbi,
+      functionName: 'fund',
+      args: [BigInt(offerId), hashJobHeader(header)],
+    }).data;
   }
 
   async offerCount(): Promise<number> {
@@ -233,7 +244,8 @@ export class LocalMarket {
     const { market } = this.deployment;
     await this.mined(await this.send(requester, market, this.openCall(header, requester, terms)));
     const id = await this.offerCount();
-    await this.mined(await this.send(requester, market, this.fundCall(id), terms.rewardWei ?? defaultTerms.rewardWei));
+    const shareWei = terms.rewardWei ?? defaultTerms.rewardWei;
+    await this.mined(await this.send(requester, market, this.fundCall(id, header), shareWei));
     return id;
   }
 

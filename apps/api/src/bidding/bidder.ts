@@ -108,10 +108,11 @@ export class Bidder {
     const { data } = encodeCall({
       abi: trainingMarketAbi,
       functionName: 'bid',
-      args: [BigInt(offer.id), BigInt(priceWei)],
+      args: [BigInt(offer.id), offer.jobHeaderHash as Hex, BigInt(priceWei)],
     });
     return {
-      intentId: `bid:${String(chainId)}:${market.toLowerCase()}:${String(offer.id)}:${pool.id}`,
+      // After a reorganisation the same id can be another job's, whose bid is another one.
+      intentId: `bid:${String(chainId)}:${market.toLowerCase()}:${String(offer.id)}:${pool.id}:${offer.jobHeaderHash.slice(2, 18)}`,
       account: pool.wallet as Hex,
       to: market,
       data,
