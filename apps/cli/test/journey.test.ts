@@ -21,6 +21,7 @@ interface Offer {
   trainer: string | null;
   header: Record<string, string | number>;
   payers: { paidWei: string | null; refundedWei: string | null }[];
+  rounds: { verdict: string | null }[];
   refundableWei: string;
   paidWei: string;
 }
@@ -256,6 +257,39 @@ describe('an offer whose trainer forges the log', () => {
   }, 390_000);
 });
 
+/** Waits until round `round` of an offer's verification has found the work valid. */
+async function foundValid(id: number, round: number): Promise<void> {
+  for (;;) {
+    const { rounds } = await stack.json<Offer>('offer', 'show', String(id));
+    const verdict = rounds[round]?.verdict ?? null;
+    if (verdict !== null) {
+      expect(verdict).toBe('Valid');
+      return;
+    }
+    await delay(500);
+  }
+}
+
+/** Challenges honest work: it is checked again, and the trainer gets half of the bond. */
+async function challengeInVain(id: number): Promise<void> {
+  await foundValid(id, 0);
+  const challenge = ['offer', 'challenge', String(id), '--segment', '3', '--key-file', stack.key('payer-2')];
+  const refused = await stack.run(...challenge, '--max-bond', '0.0001');
+  expect(refused).toMatchObject({ code: 1, stdout: '' });
+  expect(refused.stderr).toMatch(/^The bond is 0\.\d+ ETH, more than --max-bond 0\.0001\. Nothing was sent\.\n$/);
+  const tried = await stack.run(...challenge, '--dry-run');
+  expect(tried.stdout).toMatch(/^Would challenge segment 3 of offer \d+\nbond 0\.\d+ ETH\nNothing was sent\.\n$/);
+  const { bondWei } = await stack.json<{ bondWei: string }>(...challenge, '--max-bond', '1');
+  expect(BigInt(bondWei)).toBeGreaterThan(0n);
+  await foundValid(id, 1);
+  const { stdout } = await stack.run('offer', 'show', String(id));
+  expect(stdout).toMatch(/round 1: segments .*\b3\b/);
+  // Nobody challenges it again: the chain's clock is put forward to the end of the window.
+  const provider = new JsonRpcProvider(stack.ready.rpcUrl, 31_337, { staticNetwork: true });
+  await provider.send('evm_increaseTime', [601]);
+  provider.destroy();
+}
+
 describe('pool run', () => {
   it('sells this machine from a node of its own, until Ctrl-C', async () => {
     const child = start(
@@ -266,35 +300,40 @@ describe('pool run', () => {
       { COTRAIN_DIR: stack.dir },
     );
     const ended = collect(child);
-    await new Promise<void>((resolve, reject) => {
-      child.stdout?.on('data', (chunk: Buffer) => {
-        if (chunk.toString().includes('"event":"resumed"')) resolve();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        child.stdout?.on('data', (chunk: Buffer) => {
+          if (chunk.toString().includes('"event":"resumed"')) resolve();
+        });
+        void ended.then(({ stderr }) => {
+          reject(new Error(`pool run ended: ${stderr}`));
+        });
       });
-      void ended.then(({ stderr }) => {
-        reject(new Error(`pool run ended: ${stderr}`));
-      });
-    });
-    const id = await createOffer('for a desk', '--bid-window', '20');
-    await stack.json('offer', 'fund', String(id), '--key-file', stack.key('payer-1'));
-    expect(await stack.run('job', 'watch', String(id))).toMatchObject({ code: 0, stderr: '' });
-    const { trainer } = await stack.json<Offer>('offer', 'show', String(id));
-    expect(trainer?.toLowerCase()).toBe(stack.wallet('pool-3').address.toLowerCase());
+      const id = await createOffer('for a desk', '--bid-window', '20', '--challenge-window', '600');
+      await stack.json('offer', 'fund', String(id), '--key-file', stack.key('payer-1'));
+      await challengeInVain(id);
+      expect(await stack.run('job', 'watch', String(id))).toMatchObject({ code: 0, stderr: '' });
+      const { trainer } = await stack.json<Offer>('offer', 'show', String(id));
+      expect(trainer?.toLowerCase()).toBe(stack.wallet('pool-3').address.toLowerCase());
 
-    child.kill('SIGINT');
-    const { code, stdout } = await ended;
-    expect(code).toBe(0);
-    const events = stdout
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { event: string; state?: string });
-    expect(events.map(({ event, state }) => (event === 'job' ? `job ${state ?? ''}` : event))).toEqual([
-      'started',
-      'resumed',
-      'job Running',
-      'job Done',
-      'paused',
-      'stopped',
-    ]);
+      child.kill('SIGINT');
+      const { code, stdout } = await ended;
+      expect(code).toBe(0);
+      const events = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { event: string; state?: string });
+      expect(events.map(({ event, state }) => (event === 'job' ? `job ${state ?? ''}` : event))).toEqual([
+        'started',
+        'resumed',
+        'job Running',
+        'job Done',
+        'paused',
+        'stopped',
+      ]);
+    } finally {
+      child.kill('SIGKILL');
+    }
   }, 390_000);
 });
 
