@@ -197,6 +197,11 @@ export class LocalMarket {
     };
   }
 
+  /** Validation fee beside a reward: a hundredth. */
+  static feeWei(rewardWei: bigint): bigint {
+    return rewardWei / 100n;
+  }
+
   /** Calldata that opens an offer with one payer, the requester. */
   openCall(header: JobHeader, payer: Wallet, changes: Partial<OfferTerms> = {}): Hex {
     const terms = { ...defaultTerms, ...changes };
@@ -207,7 +212,7 @@ export class LocalMarket {
         header,
         {
           token: ethToken,
-          validationFeeWei: 0n,
+          validationFeeWei: LocalMarket.feeWei(terms.rewardWei),
           verifier: this.deployment.quorum,
           fundingWindow: 3_600,
           challengeWindow: 60,
@@ -244,7 +249,8 @@ export class LocalMarket {
     const { market } = this.deployment;
     await this.mined(await this.send(requester, market, this.openCall(header, requester, terms)));
     const id = await this.offerCount();
-    const shareWei = terms.rewardWei ?? defaultTerms.rewardWei;
+    const rewardWei = terms.rewardWei ?? defaultTerms.rewardWei;
+    const shareWei = rewardWei + LocalMarket.feeWei(rewardWei);
     await this.mined(await this.send(requester, market, this.fundCall(id, header), shareWei));
     return id;
   }

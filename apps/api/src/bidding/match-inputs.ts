@@ -11,8 +11,15 @@ import { isStakeLocked, startRange } from './reservation-rules.ts';
 
 type Hex = `0x${string}`;
 
-/** An offer as matching sees it. */
-export function matchOffer(offer: OfferView, documents: KnownDocuments): MatchOffer {
+/**
+ * An offer as matching sees it.
+ * @param refusedPoolIds pools whose bids for it were refused and are not to be tried again yet
+ */
+export function matchOffer(
+  offer: OfferView,
+  documents: KnownDocuments,
+  refusedPoolIds: readonly string[] = [],
+): MatchOffer {
   const spec = documents.matchable ? documents.jobSpec : null;
   return {
     id: offer.id,
@@ -29,11 +36,13 @@ export function matchOffer(offer: OfferView, documents: KnownDocuments): MatchOf
     ...startRange(offer, null),
     trainingWindow: Number(offer.terms['trainingWindow']),
     rewardWei: BigInt(offer.rewardWei),
+    validationFeeWei: BigInt(String(offer.terms['validationFeeWei'])),
     minStakeWei: minStakeWei(offer),
+    refusedPoolIds: [...refusedPoolIds].sort(),
   };
 }
 
-/** Free stake of each wallet on chain, in wei; one round trip for all of them. */
+/** Stake of each wallet that the market can lock for an award, in wei; one round trip for all of them. */
 export async function readStakes(
   wallets: readonly string[],
   deployment: Deployment,
@@ -45,12 +54,13 @@ export async function readStakes(
       readContract(provider, {
         abi: trainerRegistryAbi,
         address: deployment.registry,
-        functionName: 'stakeOf',
-        args: [wallet as Hex],
+        // Not stakeOf: a wallet that has not accepted the market has free stake, and its bids are refused.
+        functionName: 'lockableOf',
+        args: [wallet as Hex, deployment.market],
       }),
     ),
   );
-  return new Map(distinct.map((wallet, index) => [wallet, stakes[index]?.[0] ?? 0n]));
+  return new Map(distinct.map((wallet, index) => [wallet, stakes[index] ?? 0n]));
 }
 
 /** The pools as matching sees them, with what their bids and jobs hold of capacity and stake. */

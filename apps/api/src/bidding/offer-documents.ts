@@ -38,6 +38,28 @@ export function headerOf(offer: Pick<OfferView, 'header'>): JobHeader {
 }
 
 /**
+ * Tolerances that float32 arithmetic itself needs: other backends, processors and versions sum in another order, and an
+ * honest trainer must not be convicted for that. After a segment of the small jobs of the tests, cpu and wasm differ by
+ * 10^-7 to 10^-5 in a parameter; longer segments and larger models by more. A JobSpec may not ask for less.
+ */
+export const leastTolerance = { absolute: 1e-5, relative: 1e-4, drift: 1e-5 } as const;
+
+/** A JobSpec's tolerance is tighter than floating point is. */
+export class ToleranceTooTightError extends Error {
+  override readonly name = 'ToleranceTooTightError';
+  readonly retryable = false;
+}
+
+function checkTolerance({ runtime, tolerance }: JobSpec): void {
+  if (runtime !== 'tfjs/1') return;
+  for (const field of ['absolute', 'relative', 'drift'] as const)
+    if (tolerance[field] < leastTolerance[field])
+      throw new ToleranceTooTightError(
+        `TOLERANCE_TOO_TIGHT: JobSpec.tolerance.${field} is ${String(tolerance[field])}; runtime ${runtime} needs at least ${String(leastTolerance[field])}, or honest trainers are convicted.`,
+      );
+}
+
+/**
  * Fetches and checks everything that an offer points to. What is wrong with the documents is the answer, never an
  * exception; what is missing, damaged on its way or not reachable is not final.
  */
@@ -46,6 +68,7 @@ export async function fetchDocuments(offer: Pick<OfferView, 'header'>, store: Do
     const header = headerOf(offer);
     const jobSpec = decodeJobSpec(await store.download(header.jobSpecReference, { maxBytes: JOB_SPEC_MAX_BYTES }));
     checkSpecAgainstHeader(jobSpec, header);
+    checkTolerance(jobSpec);
     const program = decodeProgram(await store.download(header.programReference, { maxBytes: PROGRAM_MAX_BYTES }));
     await checkDataset(jobSpec, header, store);
     await store.lengthOf(header.initialStateReference);

@@ -43,7 +43,7 @@ const fates = fc
       const startsFrom = startSeconds + matchedAt + bidWindow;
       const offer = makeOffer({ id: index + 1, startsFrom, startsBy: startsFrom + 3 * startWindow, ...job });
       return {
-        offer: { ...offer, rewardWei: 100n * oneEther, minStakeWei: 0n },
+        offer: { ...offer, rewardWei: 100n * oneEther, validationFeeWei: oneEther, minStakeWei: 0n },
         matchedAt,
         awardedAt,
         won,
@@ -157,7 +157,7 @@ test('jobs side by side share processors and memory: what one takes beyond its G
 
 test('the simulation notices a pool that has fewer GPUs than it said', () => {
   const fate = (id: number): Fate => ({
-    offer: makeOffer({ id, gpuSeconds: 7_200, rewardWei: 100n * oneEther }),
+    offer: makeOffer({ id, gpuSeconds: 7_200, rewardWei: 100n * oneEther, validationFeeWei: oneEther }),
     matchedAt: id,
     awardedAt: 0,
     won: true,

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { makeOffer, makePool, noon, oneEther } from '../../test/match-builders.ts';
 import { loadOf } from './capacity.ts';
-import { match, matchPair } from './match.ts';
+import { match, matchPair, minValidationFeeBps } from './match.ts';
 import { quoteWei } from './price.ts';
 import { type MatchOffer, type MatchPool, type RejectionReason, rejectionReasons } from './types.ts';
 
@@ -20,6 +20,25 @@ const cases: Case[] = [
   { name: 'a pool that has everything bids', reasons: [] },
   { name: 'an offer that is still being funded', offer: { bidding: false }, reasons: ['OFFER_NOT_BIDDING'] },
   { name: 'an offer whose JobSpec nobody can read', offer: { specValid: false }, reasons: ['SPEC_INVALID'] },
+  {
+    name: 'an offer that pays the validators nothing',
+    offer: { validationFeeWei: 0n },
+    reasons: ['VALIDATION_FEE_TOO_LOW'],
+  },
+  {
+    name: 'a fee one wei below a thousandth of the reward',
+    offer: { validationFeeWei: oneEther / 1_000n - 1n },
+    reasons: ['VALIDATION_FEE_TOO_LOW'],
+  },
+  { name: 'a fee of a thousandth of the reward', offer: { validationFeeWei: oneEther / 1_000n }, reasons: [] },
+  {
+    name: 'a fee in a token is as large a part of its reward',
+    offer: { token, rewardWei: oneEther, validationFeeWei: oneEther / 1_000n - 1n },
+    pool: { tokens: [token] },
+    reasons: ['VALIDATION_FEE_TOO_LOW'],
+  },
+  { name: 'a pool whose bid was refused a moment ago', offer: { refusedPoolIds: ['pool'] }, reasons: ['BID_REFUSED'] },
+  { name: 'a pool, where the bid of another was refused', offer: { refusedPoolIds: ['other'] }, reasons: [] },
   { name: 'a pool whose owner paused it', pool: { paused: true }, reasons: ['POOL_PAUSED'] },
   { name: 'a job for the exact runtime', offer: { runtime: 'exact/1' }, reasons: ['RUNTIME_UNSUPPORTED'] },
   { name: 'a job for native TensorFlow only', offer: { backends: ['tfjs-node'] }, reasons: ['BACKEND_UNSUPPORTED'] },
@@ -116,7 +135,29 @@ describe('one offer and one pool', () => {
   });
 });
 
+describe('the validation fee', () => {
+  test('is refused exactly when it is a smaller part of the reward than the least', () => {
+    const amount = fc.bigInt({ min: 1n, max: 10n ** 30n });
+    fc.assert(
+      fc.property(amount, fc.bigInt({ min: 0n, max: 10n ** 27n }), (rewardWei, validationFeeWei) => {
+        const decision = matchPair(makeOffer({ rewardWei, validationFeeWei }), makePool(), noon);
+        const refused = 'reasons' in decision && decision.reasons.includes('VALIDATION_FEE_TOO_LOW');
+        // Rounded up: a fraction of a wei is missing too.
+        const leastWei = (rewardWei * minValidationFeeBps + 9_999n) / 10_000n;
+        expect(refused).toBe(validationFeeWei < leastWei);
+      }),
+    );
+  });
+});
+
 describe('several pools', () => {
+  test('one whose bid was refused leaves the offer to the next cheapest', () => {
+    const pools = [makePool({ id: 'cheap', floorPriceWeiPerGpuHour: oneEther / 10n }), makePool({ id: 'dear' })];
+    const [decision] = match([makeOffer({ refusedPoolIds: ['cheap'] })], pools, noon);
+    expect(decision?.chosen?.pool.id).toBe('dear');
+    expect(decision?.rejected.map(({ pool, reasons }) => [pool.id, reasons])).toEqual([['cheap', ['BID_REFUSED']]]);
+  });
+
   test('the cheapest wins, and the others are told how dear they were', () => {
     const pools = [3n, 1n, 2n].map((price) =>
       makePool({ id: `at-${String(price)}`, floorPriceWeiPerGpuHour: (price * oneEther) / 10n }),

@@ -29,6 +29,8 @@ const maxBodyBytes = 1_048_576;
 const maxDrainedBytes = 16 * maxBodyBytes;
 const maxConnections = 100;
 
+const standingBy: Answer = { status: 503, body: { error: 'Another signer holds the lease; this one stands by.' } };
+
 class RequestTooLargeError extends Error {}
 
 /**
@@ -79,6 +81,9 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
 async function handle(request: IncomingMessage, desk: SigningDesk, token: string): Promise<Answer> {
   const { method, url: path = '/' } = request;
   if (method === 'GET' && path === '/health') return { status: 200, body: { status: 'ok' } };
+  // For whoever passes requests on to one of several signers: only the holder of the lease signs.
+  if (method === 'GET' && path === '/ready')
+    return (await desk.isHolder()) ? { status: 200, body: { status: 'ok' } } : standingBy;
   if (!isAuthorised(request, token)) return { status: 401, body: { error: 'Give the bearer token of the signer.' } };
   if (method === 'GET' && path === '/accounts') return { status: 200, body: { accounts: desk.addresses() } };
   if (method === 'GET' && path.startsWith('/intents/')) {
@@ -105,7 +110,8 @@ async function handle(request: IncomingMessage, desk: SigningDesk, token: string
 /** A single intent's outcome as an HTTP status. */
 function single(outcome: IntentOutcome | undefined): Answer {
   if (outcome === undefined || !('reason' in outcome)) return { status: 200, body: outcome };
-  const status = { 'not allowed': 403, conflict: 409, reverts: 422, unavailable: 503 }[outcome.reason];
+  const statuses = { 'not allowed': 403, conflict: 409, reverts: 422, 'insufficient funds': 503, unavailable: 503 };
+  const status = statuses[outcome.reason];
   return { status, body: { error: outcome.error } };
 }
 
