@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MemoryIntentStore } from '@cotrain/chain';
+import { LeaseLostError, MemoryIntentStore } from '@cotrain/chain';
 import { JsonRpcProvider } from 'ethers';
 import { InvalidSettingError, readSettings } from './settings.ts';
 import { startSigner } from './signer-server.ts';
@@ -75,6 +75,30 @@ test.each([
     // All of 127.0.0.0/8 is this machine, but a socket bound to 127.0.0.1 takes none of the rest.
     const answer = await fetch(`http://127.0.0.2:${port}/health`).catch(() => null);
     expect(answer?.status ?? null).toBe(reached ? 200 : null);
+  } finally {
+    await signer.close();
+    provider.destroy();
+  }
+});
+
+test('a signer is ready while it holds the lease, and not while another one does', async () => {
+  const provider = new JsonRpcProvider('http://127.0.0.1:1', 31_337, { staticNetwork: true });
+  let holds = false;
+  const signer = await startSigner({
+    provider,
+    keys: [key],
+    store: new MemoryIntentStore(),
+    lease: { term: 1, assertHeld: () => (holds ? Promise.resolve() : Promise.reject(new LeaseLostError('this'))) },
+    policy,
+    token: 'x'.repeat(32),
+    logger: { debug: () => undefined, info: () => undefined, warn: () => undefined },
+    errorAbi: [],
+  });
+  try {
+    const status = async (): Promise<number> => (await fetch(`${signer.url}/ready`)).status;
+    expect(await status()).toBe(503);
+    holds = true;
+    expect(await status()).toBe(200);
   } finally {
     await signer.close();
     provider.destroy();
