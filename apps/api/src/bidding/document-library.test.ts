@@ -235,7 +235,7 @@ describe('documents of an offer', () => {
     ...(['absolute', 'relative', 'drift'] as const).map((field): (typeof wrong)[number] => [
       `a tolerance whose ${field} is tighter than floating point`,
       {},
-      { tolerance: { absolute: 1e-5, relative: 1e-4, drift: 1e-5, [field]: 9e-6 } },
+      { tolerance: { ...leastTolerance, [field]: 9e-5 } },
       new RegExp(`TOLERANCE_TOO_TIGHT.*${field}`),
     ]),
     [

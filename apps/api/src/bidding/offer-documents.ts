@@ -39,10 +39,11 @@ export function headerOf(offer: Pick<OfferView, 'header'>): JobHeader {
 
 /**
  * Tolerances that float32 arithmetic itself needs: other backends, processors and versions sum in another order, and an
- * honest trainer must not be convicted for that. After a segment of the small jobs of the tests, cpu and wasm differ by
- * 10^-7 to 10^-5 in a parameter; longer segments and larger models by more. A JobSpec may not ask for less.
+ * honest trainer must not be convicted for that. For the trainer tests' small network cpu and wasm differ after 128 steps by up
+ * to 2.4e-7 in a parameter and 4e-8 in the root mean square; larger models, and GPUs, by orders of magnitude more. A
+ * JobSpec may not ask for less than this, which leaves room for those.
  */
-export const leastTolerance = { absolute: 1e-5, relative: 1e-4, drift: 1e-5 } as const;
+export const leastTolerance = { absolute: 1e-4, relative: 1e-3, drift: 1e-3 } as const;
 
 /** A JobSpec's tolerance is tighter than floating point is. */
 export class ToleranceTooTightError extends Error {

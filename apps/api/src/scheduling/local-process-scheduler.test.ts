@@ -238,7 +238,9 @@ describe('local processes', () => {
     const before = makeJob('run');
     const after = makeJob('run', { name: `${before.name}-other`, offerId: before.offerId });
     await scheduler.ensure(before);
-    await eventually('a batch', () => database.prisma.logBatch.findFirst({ where: { offerId: before.offerId } }));
+    await eventually('the trainer', () => pidsOf(before.name).length > 0);
+    const { offerId } = before;
+    await database.prisma.logBatch.create({ data: { offerId, step: 0, loss: 1, metric: 0, wallMs: 1 } });
     await scheduler.ensure(after);
     expect(pidsOf(after.name)).toEqual([]);
     expect(await observe(before.name)).toMatchObject({ state: 'running' });
@@ -246,7 +248,8 @@ describe('local processes', () => {
     await scheduler.ensure(after);
     await eventually('the other trainer', () => pidsOf(after.name).length > 0);
     expect(await observe(before.name)).toBeNull();
-    expect(await observe(after.name)).toMatchObject({ state: 'running', offerId: before.offerId });
+    expect(await database.prisma.logBatch.findFirst({ where: { offerId } })).toBeNull();
+    expect(await observe(after.name)).toMatchObject({ state: 'running', offerId });
     expect(pidsOf(before.name).filter(alive)).toEqual([]);
   });
 
