@@ -49,7 +49,9 @@ interface CreateFlags extends ConnectionFlags {
 }
 
 /** For the validators, of an offer in ETH. */
-const defaultFeeEther = '0.01';
+/** Of the reward, but no less than `leastFeeWei`: pools refuse offers whose validators have no reason to vote. */
+const defaultFeePercent = 1n;
+const leastFeeWei = 10n ** 16n;
 
 const createExample = `
 The offer is open when the command ends; training is bid for once every payer has paid his share with
@@ -90,7 +92,7 @@ export function addOfferCreate(offer: Command): void {
     .requiredOption('--reward <amount>', 'most that training may cost, in ETH or the token', decimalAmount)
     .option(
       '--validation-fee <amount>',
-      `for the validators, in the same; ${defaultFeeEther} unless given for a reward in ETH`,
+      'for the validators, in the same; for a reward in ETH 1 % of it, at least 0.01, unless given',
       decimalAmount,
     )
     .option('--stake <ETH>', 'stake of the trainer; as much as the reward unless given for one in ETH', etherAmount)
@@ -176,6 +178,12 @@ async function readMoney(connection: Connection, flags: CreateFlags): Promise<Mo
     );
   const token = isToken ? await readPayableToken(connection, flags.token ?? '', flags.tokenDecimals) : etherToken;
   const rewardWei = toUnits(flags.reward, token.decimals, '--reward');
-  const validationFeeWei = toUnits(flags.validationFee ?? defaultFeeEther, token.decimals, '--validation-fee');
+  const ownFeeWei = (rewardWei * defaultFeePercent) / 100n;
+  const validationFeeWei =
+    flags.validationFee === undefined
+      ? ownFeeWei > leastFeeWei
+        ? ownFeeWei
+        : leastFeeWei
+      : toUnits(flags.validationFee, token.decimals, '--validation-fee');
   return { token, rewardWei, validationFeeWei, stakeWei: flags.stake ?? rewardWei };
 }
