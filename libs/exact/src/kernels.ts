@@ -27,7 +27,13 @@ export interface ExactKernels {
   unary(operation: UnaryOperation, out: Float32Array, x: Float32Array, parameter0: number, parameter1: number): void;
 
   /** §4: out[i] = op(a[..], b[..]) with broadcasting. */
-  binary(operation: BinaryOperation, out: Float32Array, a: Float32Array, b: Float32Array, layout: BroadcastLayout): void;
+  binary(
+    operation: BinaryOperation,
+    out: Float32Array,
+    a: Float32Array,
+    b: Float32Array,
+    layout: BroadcastLayout,
+  ): void;
 
   /** §4: comparison with broadcasting, 1 or 0. */
   compare(operation: Comparison, out: Uint8Array, a: Float32Array, b: Float32Array, layout: BroadcastLayout): void;
@@ -46,17 +52,18 @@ export interface ExactKernels {
   /** §7, along the last axis of [rows, columns]. */
   logSoftmax(out: Float32Array, x: Float32Array, rows: number, columns: number): void;
 
-  /** §6: contraction of float matrices: quantise the rows of a and the columns of b, integer product, rescale. */
+  /** §6: contraction of float matrices: quantise both sides block by block, multiply exactly, rescale, add the blocks. */
   matMul(out: Float32Array, a: Float32Array, b: Float32Array, shape: MatMulShape): void;
 
-  // The steps of a contraction on their own (§6), for traces and for workers that share one contraction.
-  /** §6.1: exponents[v] of each vector of x. */
-  vectorExponents(exponents: Int32Array, x: Float32Array, vectors: VectorLayout): void;
+  // The steps of a contraction on their own (§6), for traces and for workers that share one contraction. A vector of
+  // length k has blocks = ceil(k / 1,024) blocks.
+  /** §6.1: exponents[v, block] of each vector of x. */
+  blockExponents(exponents: Int32Array, x: Float32Array, vectors: VectorLayout): void;
   /** §6.2: int8 values, laid out [vectors, length] whatever the layout of x. */
   quantise(out: Int8Array, x: Float32Array, exponents: Int32Array, vectors: VectorLayout, operand: Operand): void;
-  /** §6.3: out[i, j] = sum over k of a[i, k] * b[j, k]; both operands have their vectors as rows; k <= 131,072. */
-  contract(out: Int32Array, a: Int8Array, b: Int8Array, m: number, k: number, n: number): void;
-  /** §6.4: out[i, j] = sums[i, j] scaled by aExponents[i] and bExponents[j]. */
+  /** §6.3: sums[block, i, j] = sum over the k of the block of a[i, k] * b[j, k]; both operands have their vectors as rows. */
+  contract(sums: Int32Array, a: Int8Array, b: Int8Array, m: number, k: number, n: number): void;
+  /** §6.4: out[i, j] from sums[block, i, j], aExponents[i, block] and bExponents[j, block]. */
   rescale(
     out: Float32Array,
     sums: Int32Array,
@@ -64,6 +71,7 @@ export interface ExactKernels {
     bExponents: Int32Array,
     m: number,
     n: number,
+    blocks: number,
   ): void;
 
   /** §8: [batch, inHeight, inWidth, inChannels] with [filterHeight, filterWidth, inChannels, outChannels]. */
