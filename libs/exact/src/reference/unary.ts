@@ -40,8 +40,8 @@ export function erf(x: number): number {
   return N(x < 0 ? -y : y);
 }
 
-const sqrtHalf = fround(0.70710678);
-export const gelu = (x: number): number => mul(mul(0.5, x), add(1, erf(mul(x, sqrtHalf))));
+const sqrtTwo = fround(Math.SQRT2);
+export const gelu = (x: number): number => mul(x, mul(0.5, add(1, erf(div(x, sqrtTwo)))));
 
 export const softplus = (x: number): number => add(Math.max(x, 0), log1p(exp(-Math.abs(x))));
 
