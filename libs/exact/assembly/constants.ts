@@ -2,12 +2,30 @@
 // too; a load that spreads one float over the lanes costs one.
 
 const table: usize = memory.data<u32>([
-  0x0d800000, 0x71800000, 0xf1800000, 0x3f800000, // 2^-100, 2^100, -2^100, 1
-  0x3f000000, 0x40000000, 0x4b400000, 0xbf800000, // 0.5, 2, 1.5 * 2^23, -1
-  0x3fb8aa3b, 0x3f317200, 0x35bfbe8e, 0x428c0000, // exp: log2(e), ln 2 high and low, 70
-  0xc28c0000, 0x3f3504f3, 0x3f318000, 0x395e8083, // -70; log: bits of sqrt(1/2), ln 2 high and low
-  0x3f200000, 0x3f6d8000, 0x40800000, 0x3f3504f3, // limits of tanh and erf, 4, sqrt(1/2)
-  0x3f867d5f, 0x3fe10966, 0x42fe0000, 0xc2fe0000, // selu: scale, scale * alpha; 127, -127
+  0x0d800000,
+  0x71800000,
+  0xf1800000,
+  0x3f800000, // 2^-100, 2^100, -2^100, 1
+  0x3f000000,
+  0x40000000,
+  0x4b400000,
+  0xbf800000, // 0.5, 2, 1.5 * 2^23, -1
+  0x3fb8aa3b,
+  0x3f317200,
+  0x35bfbe8e,
+  0x428c0000, // exp: log2(e), ln 2 high and low, 70
+  0xc28c0000,
+  0x3f3504f3,
+  0x3f318000,
+  0x395e8083, // -70; log: bits of sqrt(1/2), ln 2 high and low
+  0x3f200000,
+  0x3f6d8000,
+  0x40800000,
+  0x3f3504f3, // limits of tanh and erf, 4, sqrt(1/2)
+  0x3f867d5f,
+  0x3fe10966,
+  0x42fe0000,
+  0xc2fe0000, // selu: scale, scale * alpha; 127, -127
 ]);
 
 export const smallestMagnitude: usize = table;

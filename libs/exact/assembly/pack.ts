@@ -1,26 +1,349 @@
-// §6.1 and §6.2: exponents of vectors, and quantised vectors in panels.
+// §6.1 and §6.2: the exponents of blocks of vectors, and their quantised values in panels.
 import { rounder } from './constants';
-import { block, format, formatInt16, formatInt8Offset, elementBytes, paddedLength } from './format';
+import { format, formatInt16, formatInt8Offset, leftPanel } from './format';
 
-/** Vectors that one part of the work packs. */
-export const packChunk: i32 = 16;
+/** Vectors are packed in groups of four, the lanes of a v128. */
+const group: i32 = 4;
 
-/** Where the vectors of an operand lie, and where they go. Addresses and strides in bytes. */
-export class Packing {
-  constructor(
-    public source: usize,
-    public vectorStride: usize,
-    public elementStride: usize,
-    /** Number of vectors, and their elements in all blocks. */
-    public count: i32,
-    public length: i32,
-    public panelWidth: i32,
-    /** 7 for values up to 127. */
-    public bits: i32,
-    public packed: usize,
-    /** 2^(e - bits) by block and vector. */
-    public scales: usize,
-    /** By block and vector, -128 * the sum of the quantised values; 0 if nobody needs it. */
-    public corrections: usize,
-  ) {}
+/**
+ * Packs the groups from firstGroup up to endGroup of one block of the `count` vectors at `source`; strides in bytes.
+ * `scales` receives 2^(e - bits) of each vector, `corrections` (unless 0) -128 times the sum of its quantised values.
+ */
+export function packGroups(
+  source: usize,
+  vectorStride: usize,
+  elementStride: usize,
+  count: i32,
+  length: i32,
+  firstGroup: i32,
+  endGroup: i32,
+  panelWidth: i32,
+  bits: i32,
+  packed: usize,
+  scales: usize,
+  corrections: usize,
+): void {
+  const stepBytes = <usize>(panelWidth * 4);
+  const steps = format == formatInt16 ? ((length + 3) & ~3) >> 1 : (length + 3) >> 2;
+  const groupsInPanel = panelWidth / group;
+  const offset: i32 = format == formatInt8Offset && panelWidth != leftPanel ? 128 : 0;
+  for (let g = firstGroup; g < endGroup; g++) {
+    const first = g * group;
+    const panel = packed + <usize>(g / groupsInPanel) * steps * stepBytes + <usize>(g % groupsInPanel) * 16;
+    if (ASC_FEATURE_SIMD) {
+      if (elementStride == 4) {
+        const last = count - 1;
+        const r0 = source + <usize>first * vectorStride;
+        const r1 = source + <usize>min(first + 1, last) * vectorStride;
+        const r2 = source + <usize>min(first + 2, last) * vectorStride;
+        const r3 = source + <usize>min(first + 3, last) * vectorStride;
+        const scale = storeScales(largestAlong(r0, r1, r2, r3, length), bits, scales + (<usize>first << 2));
+        if (format == formatInt16) quantiseAlong16(r0, r1, r2, r3, length, scale, bits, panel, stepBytes);
+        else quantiseAlong8(r0, r1, r2, r3, length, scale, bits, panel, stepBytes, offset);
+      } else {
+        const column = source + <usize>first * vectorStride;
+        const scale = storeScales(largestAcross(column, elementStride, length), bits, scales + (<usize>first << 2));
+        if (format == formatInt16) quantiseAcross16(column, elementStride, length, scale, bits, panel, stepBytes);
+        else quantiseAcross8(column, elementStride, length, scale, bits, panel, stepBytes, offset);
+      }
+      if (corrections != 0) storeCorrections(panel, stepBytes, steps, corrections + (<usize>first << 2));
+    } else {
+      const end = min(first + group, count);
+      for (let v = first; v < end; v++)
+        packVector(
+          source + <usize>v * vectorStride,
+          elementStride,
+          length,
+          bits,
+          panel + <usize>((v - first) << 2),
+          stepBytes,
+          scales + (<usize>v << 2),
+        );
+    }
+  }
+}
+
+// -- vectors of lanes ------------------------------------------------------------------------------------------------
+
+/** Up to three floats, then zeros. */
+function loadFew(address: usize, count: i32): v128 {
+  if (count == 1) return v128.load32_zero(address);
+  const two = v128.load64_zero(address);
+  return count == 2 ? two : v128.load_lane<f32>(address + 8, two, 2);
+}
+
+/** Largest magnitude of each of four rows. */
+function largestAlong(r0: usize, r1: usize, r2: usize, r3: usize, length: i32): v128 {
+  let m0 = f32x4.splat(0);
+  let m1 = m0;
+  let m2 = m0;
+  let m3 = m0;
+  const whole = <usize>(length & ~3) << 2;
+  for (let at: usize = 0; at < whole; at += 16) {
+    m0 = f32x4.pmax(m0, f32x4.abs(v128.load(r0 + at)));
+    m1 = f32x4.pmax(m1, f32x4.abs(v128.load(r1 + at)));
+    m2 = f32x4.pmax(m2, f32x4.abs(v128.load(r2 + at)));
+    m3 = f32x4.pmax(m3, f32x4.abs(v128.load(r3 + at)));
+  }
+  const rest = length & 3;
+  if (rest != 0) {
+    m0 = f32x4.pmax(m0, f32x4.abs(loadFew(r0 + whole, rest)));
+    m1 = f32x4.pmax(m1, f32x4.abs(loadFew(r1 + whole, rest)));
+    m2 = f32x4.pmax(m2, f32x4.abs(loadFew(r2 + whole, rest)));
+    m3 = f32x4.pmax(m3, f32x4.abs(loadFew(r3 + whole, rest)));
+  }
+  const a = f32x4.pmax(v128.shuffle<f32>(m0, m1, 0, 1, 4, 5), v128.shuffle<f32>(m0, m1, 2, 3, 6, 7));
+  const b = f32x4.pmax(v128.shuffle<f32>(m2, m3, 0, 1, 4, 5), v128.shuffle<f32>(m2, m3, 2, 3, 6, 7));
+  return f32x4.pmax(v128.shuffle<f32>(a, b, 0, 2, 4, 6), v128.shuffle<f32>(a, b, 1, 3, 5, 7));
+}
+
+/** Largest magnitude of each of four neighbouring columns. */
+function largestAcross(column: usize, elementStride: usize, length: i32): v128 {
+  let m0 = f32x4.splat(0);
+  let m1 = m0;
+  let k = 0;
+  for (; k + 2 <= length; k += 2) {
+    m0 = f32x4.pmax(m0, f32x4.abs(v128.load(column)));
+    m1 = f32x4.pmax(m1, f32x4.abs(v128.load(column + elementStride)));
+    column += elementStride << 1;
+  }
+  if (k < length) m0 = f32x4.pmax(m0, f32x4.abs(v128.load(column)));
+  return f32x4.pmax(m0, m1);
+}
+
+/** Stores 2^(e - bits) and returns 2^(bits - e). With b = e + 126, the exponent's bits; e = -99 where all is zero. */
+function storeScales(largest: v128, bits: i32, scales: usize): v128 {
+  const exponent = i32x4.max_s(i32x4.shr_u(largest, 23), i32x4.splat(27));
+  v128.store(scales, i32x4.shl(i32x4.sub(exponent, i32x4.splat(bits - 1)), 23));
+  return i32x4.shl(i32x4.sub(i32x4.splat(253 + bits), exponent), 23);
+}
+
+/** Nearest integers, ties to even, of magnitude up to 2^22. */
+function quantised(x: v128, scale: v128, round: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.mul(x, scale), round), round);
+}
+
+function clamp16(x: v128, least: v128, largest: v128): v128 {
+  return i16x8.max_s(i16x8.min_s(x, largest), least);
+}
+
+/** Two steps of four rows: the second step's address is one step further. */
+function storeRows16(q0: v128, q1: v128, q2: v128, q3: v128, least: v128, largest: v128, to: usize, step: usize): void {
+  const upper = clamp16(i16x8.narrow_i32x4_s(q0, q1), least, largest);
+  const lower = clamp16(i16x8.narrow_i32x4_s(q2, q3), least, largest);
+  v128.store(to, v128.shuffle<i32>(upper, lower, 0, 2, 4, 6));
+  v128.store(to + step, v128.shuffle<i32>(upper, lower, 1, 3, 5, 7));
+}
+
+function quantiseAlong16(
+  r0: usize,
+  r1: usize,
+  r2: usize,
+  r3: usize,
+  length: i32,
+  scale: v128,
+  bits: i32,
+  to: usize,
+  step: usize,
+): void {
+  const round = v128.load32_splat(rounder);
+  const limit = (1 << bits) - 1;
+  const largest = i16x8.splat(<i16>limit);
+  const least = i16x8.neg(largest);
+  const s0 = v128.shuffle<f32>(scale, scale, 0, 0, 0, 0);
+  const s1 = v128.shuffle<f32>(scale, scale, 1, 1, 1, 1);
+  const s2 = v128.shuffle<f32>(scale, scale, 2, 2, 2, 2);
+  const s3 = v128.shuffle<f32>(scale, scale, 3, 3, 3, 3);
+  const whole = <usize>(length & ~3) << 2;
+  for (let at: usize = 0; at < whole; at += 16) {
+    storeRows16(
+      quantised(v128.load(r0 + at), s0, round),
+      quantised(v128.load(r1 + at), s1, round),
+      quantised(v128.load(r2 + at), s2, round),
+      quantised(v128.load(r3 + at), s3, round),
+      least,
+      largest,
+      to,
+      step,
+    );
+    to += step << 1;
+  }
+  const rest = length & 3;
+  if (rest != 0)
+    storeRows16(
+      quantised(loadFew(r0 + whole, rest), s0, round),
+      quantised(loadFew(r1 + whole, rest), s1, round),
+      quantised(loadFew(r2 + whole, rest), s2, round),
+      quantised(loadFew(r3 + whole, rest), s3, round),
+      least,
+      largest,
+      to,
+      step,
+    );
+}
+
+/** Four int8 of each of four vectors, in the order of the arguments' lanes. */
+function narrow8(q0: v128, q1: v128, q2: v128, q3: v128, least: v128, largest: v128): v128 {
+  const narrow = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(q0, q1), i16x8.narrow_i32x4_s(q2, q3));
+  return i8x16.max_s(i8x16.min_s(narrow, largest), least);
+}
+
+function quantiseAlong8(
+  r0: usize,
+  r1: usize,
+  r2: usize,
+  r3: usize,
+  length: i32,
+  scale: v128,
+  bits: i32,
+  to: usize,
+  step: usize,
+  offset: i32,
+): void {
+  const round = v128.load32_splat(rounder);
+  const limit = (1 << bits) - 1;
+  const largest = i8x16.splat(<i8>limit);
+  const least = i8x16.neg(largest);
+  const shift = i8x16.splat(<i8>offset);
+  const s0 = v128.shuffle<f32>(scale, scale, 0, 0, 0, 0);
+  const s1 = v128.shuffle<f32>(scale, scale, 1, 1, 1, 1);
+  const s2 = v128.shuffle<f32>(scale, scale, 2, 2, 2, 2);
+  const s3 = v128.shuffle<f32>(scale, scale, 3, 3, 3, 3);
+  const whole = <usize>(length & ~3) << 2;
+  for (let at: usize = 0; at < whole; at += 16) {
+    const q = narrow8(
+      quantised(v128.load(r0 + at), s0, round),
+      quantised(v128.load(r1 + at), s1, round),
+      quantised(v128.load(r2 + at), s2, round),
+      quantised(v128.load(r3 + at), s3, round),
+      least,
+      largest,
+    );
+    v128.store(to, i8x16.add(q, shift));
+    to += step;
+  }
+  const rest = length & 3;
+  if (rest != 0) {
+    const q = narrow8(
+      quantised(loadFew(r0 + whole, rest), s0, round),
+      quantised(loadFew(r1 + whole, rest), s1, round),
+      quantised(loadFew(r2 + whole, rest), s2, round),
+      quantised(loadFew(r3 + whole, rest), s3, round),
+      least,
+      largest,
+    );
+    v128.store(to, i8x16.add(q, shift));
+  }
+}
+
+/** The row at an index, or zeros behind the last one. */
+function rowOrZero(column: usize, elementStride: usize, k: i32, length: i32): v128 {
+  return k < length ? v128.load(column + <usize>k * elementStride) : f32x4.splat(0);
+}
+
+/** One step: two elements of four columns. */
+function pairs16(q0: v128, q1: v128, lower: v128, least: v128, largest: v128): v128 {
+  return clamp16(v128.or(v128.and(q0, lower), i32x4.shl(q1, 16)), least, largest);
+}
+
+function quantiseAcross16(
+  column: usize,
+  elementStride: usize,
+  length: i32,
+  scale: v128,
+  bits: i32,
+  to: usize,
+  step: usize,
+): void {
+  const round = v128.load32_splat(rounder);
+  const limit = (1 << bits) - 1;
+  const largest = i16x8.splat(<i16>limit);
+  const least = i16x8.neg(largest);
+  const lower = i32x4.splat(0xffff);
+  const padded = (length + 3) & ~3;
+  const end = column + <usize>(length & ~1) * elementStride;
+  let row = column;
+  for (; row < end; row += elementStride << 1) {
+    const q0 = quantised(v128.load(row), scale, round);
+    const q1 = quantised(v128.load(row + elementStride), scale, round);
+    v128.store(to, pairs16(q0, q1, lower, least, largest));
+    to += step;
+  }
+  for (let k = length & ~1; k < padded; k += 2) {
+    const q0 = quantised(rowOrZero(column, elementStride, k, length), scale, round);
+    v128.store(to, pairs16(q0, i32x4.splat(0), lower, least, largest));
+    to += step;
+  }
+}
+
+function quantiseAcross8(
+  column: usize,
+  elementStride: usize,
+  length: i32,
+  scale: v128,
+  bits: i32,
+  to: usize,
+  step: usize,
+  offset: i32,
+): void {
+  const round = v128.load32_splat(rounder);
+  const limit = (1 << bits) - 1;
+  const largest = i8x16.splat(<i8>limit);
+  const least = i8x16.neg(largest);
+  const shift = i8x16.splat(<i8>offset);
+  for (let k = 0; k < length; k += 4) {
+    const q = narrow8(
+      quantised(rowOrZero(column, elementStride, k, length), scale, round),
+      quantised(rowOrZero(column, elementStride, k + 1, length), scale, round),
+      quantised(rowOrZero(column, elementStride, k + 2, length), scale, round),
+      quantised(rowOrZero(column, elementStride, k + 3, length), scale, round),
+      least,
+      largest,
+    );
+    const columns = v128.shuffle<i8>(q, q, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    v128.store(to, i8x16.add(columns, shift));
+    to += step;
+  }
+}
+
+/** What a right operand that is 128 too large adds to each of four sums, negated. */
+function storeCorrections(panel: usize, step: usize, steps: i32, corrections: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    let sums = i32x4.splat(0);
+    const ones = i8x16.splat(1);
+    for (let s = 0; s < steps; s++) {
+      sums = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(panel), ones, sums);
+      panel += step;
+    }
+    v128.store(corrections, i32x4.neg(i32x4.shl(sums, 7)));
+  }
+}
+
+// -- without SIMD ----------------------------------------------------------------------------------------------------
+
+function packVector(
+  source: usize,
+  elementStride: usize,
+  length: i32,
+  bits: i32,
+  to: usize,
+  step: usize,
+  scaleAt: usize,
+): void {
+  let largest: f32 = 0;
+  for (let k = 0; k < length; k++) largest = max(largest, abs(load<f32>(source + <usize>k * elementStride)));
+  const exponent = max(reinterpret<i32>(largest) >>> 23, 27);
+  store<i32>(scaleAt, (exponent - (bits - 1)) << 23);
+  const scale = reinterpret<f32>((253 + bits - exponent) << 23);
+  const round = load<f32>(rounder);
+  const limit = (1 << bits) - 1;
+  const padded = (length + 3) & ~3;
+  for (let k = 0; k < padded; k++) {
+    let q = 0;
+    if (k < length) {
+      q = reinterpret<i32>(load<f32>(source + <usize>k * elementStride) * scale + round) - reinterpret<i32>(round);
+      q = max(min(q, limit), -limit);
+    }
+    store<i8>(to + <usize>(k >> 2) * step + (k & 3), <i8>q);
+  }
 }
