@@ -51,7 +51,10 @@ export class StartupMismatchError extends ExactError {
 /** The data of a tensor was read after its disposal. */
 export class DisposedDataError extends ExactError {
   override readonly name = 'DisposedDataError';
-  constructor(what: string) {
-    super(`The data of ${what} is gone: the tensor was disposed. Keep it with tf.keep or read it before tf.tidy ends.`);
+  constructor(what: string, options?: ErrorOptions) {
+    super(
+      `The data of ${what} is gone: the tensor was disposed. Keep it with tf.keep or read it before tf.tidy ends.`,
+      options,
+    );
   }
 }

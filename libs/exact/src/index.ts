@@ -1,3 +1,11 @@
+export { ExactBackend } from './backend/exact-backend.ts';
+export {
+  type OperationObserver,
+  OperationRecorder,
+  type RecordedOperation,
+  type RecordedTensor,
+} from './backend/recording.ts';
+export { type ExactBackendOptions, registerExactBackend } from './backend/register.ts';
 export { type AdamOptions, adamCoefficients, type BetaPowers, initialBetaPowers } from './adam-coefficients.ts';
 export { contractionBits, contractionBlock, contractionRanges } from './contraction-ranges.ts';
 export * from './errors.ts';

@@ -1,0 +1,5 @@
+import type { ExactKernels } from '../kernels.ts';
+
+export function checkStartup(kernels: ExactKernels): void {
+  void kernels;
+}
