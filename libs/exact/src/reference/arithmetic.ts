@@ -3,14 +3,16 @@ import type { BinaryOperation, BroadcastLayout, Comparison } from '../kernels.ts
 import { exp, log } from './exponential.ts';
 import { add, div, maximum, minimum, mul, N, sqrt, sub } from './float.ts';
 
-const floorDiv = (a: number, b: number): number => N(Math.floor(div(a, b)));
+const { abs, floor } = Math;
+
+const floorDiv = (a: number, b: number): number => N(floor(div(a, b)));
 
 export function pow(a: number, b: number): number {
   if (b === 0.5) return sqrt(a);
-  if (!Number.isInteger(b) || Math.abs(b) > 64) return a > 0 ? exp(mul(b, log(a))) : 0;
+  if (!Number.isInteger(b) || abs(b) > 64) return a > 0 ? exp(mul(b, log(a))) : 0;
   let power = 1;
   let square = a;
-  for (let n = Math.abs(b); n > 0; n >>= 1) {
+  for (let n = abs(b); n > 0; n >>= 1) {
     if (n & 1) power = mul(power, square);
     if (n > 1) square = mul(square, square);
   }

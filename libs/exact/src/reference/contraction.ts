@@ -4,8 +4,9 @@ import type { MatMulShape, Operand, VectorLayout } from '../kernels.ts';
 import { bitsOf, N, powerOfTwo, roundHalfEven } from './float.ts';
 import { S } from './reductions.ts';
 
-const fround = Math.fround;
-const blocksOf = (length: number): number => Math.ceil(length / contractionBlock);
+const { abs, ceil, floor, fround, max, min } = Math;
+
+const blocksOf = (length: number): number => ceil(length / contractionBlock);
 
 /** §6.1 */
 export function blockExponents(exponents: Int32Array, x: Float32Array, vectors: VectorLayout): void {
@@ -13,9 +14,9 @@ export function blockExponents(exponents: Int32Array, x: Float32Array, vectors: 
   for (let v = 0; v < vectors.count; v++)
     for (let block = 0; block < blocks; block++) {
       let largest = 0;
-      const end = Math.min(vectors.length, (block + 1) * contractionBlock);
+      const end = min(vectors.length, (block + 1) * contractionBlock);
       for (let i = block * contractionBlock; i < end; i++)
-        largest = Math.max(largest, Math.abs(x[v * vectors.vectorStride + i * vectors.elementStride] as number));
+        largest = max(largest, abs(x[v * vectors.vectorStride + i * vectors.elementStride] as number));
       exponents[v * blocks + block] = largest === 0 ? -99 : (bitsOf(largest) >> 23) - 126;
     }
 }
@@ -32,10 +33,10 @@ export function quantise(
   const range = contractionRanges[operand];
   for (let v = 0; v < vectors.count; v++)
     for (let i = 0; i < vectors.length; i++) {
-      const exponent = exponents[v * blocks + Math.floor(i / contractionBlock)] as number;
+      const exponent = exponents[v * blocks + floor(i / contractionBlock)] as number;
       const scale = powerOfTwo(contractionBits[operand] - exponent);
       const scaled = fround((x[v * vectors.vectorStride + i * vectors.elementStride] as number) * scale);
-      out[v * vectors.length + i] = Math.min(Math.max(roundHalfEven(scaled), -range), range);
+      out[v * vectors.length + i] = min(max(roundHalfEven(scaled), -range), range);
     }
 }
 
@@ -43,7 +44,7 @@ export function quantise(
 export function contract(sums: Int32Array, a: Int8Array, b: Int8Array, m: number, k: number, n: number): void {
   for (let block = 0; block < blocksOf(k); block++) {
     const start = block * contractionBlock;
-    const length = Math.min(k - start, contractionBlock);
+    const length = min(k - start, contractionBlock);
     for (let i = 0; i < m; i++)
       for (let j = 0; j < n; j++) {
         let sum = 0;

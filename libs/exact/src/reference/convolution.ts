@@ -2,6 +2,8 @@
 import type { ConvolutionGeometry } from '../kernels.ts';
 import { matMul } from './contraction.ts';
 
+const { floor, max, min } = Math;
+
 const patchesAtOnce = 1 << 22;
 
 /** Row in x that a filter row sees, or -1 for none. The width works in the same way. */
@@ -26,8 +28,8 @@ export function patches(x: Float32Array, g: ConvolutionGeometry, first: number, 
   const out = new Float32Array(count * width);
   for (let p = 0; p < count; p++) {
     const outX = (first + p) % g.outWidth;
-    const outY = Math.floor((first + p) / g.outWidth) % g.outHeight;
-    const item = Math.floor((first + p) / (g.outWidth * g.outHeight));
+    const outY = floor((first + p) / g.outWidth) % g.outHeight;
+    const item = floor((first + p) / (g.outWidth * g.outHeight));
     for (let kh = 0; kh < g.filterHeight; kh++) {
       const y = sourceIndex(outY, kh, g.strideHeight, g.dilationHeight, g.padTop, g.inputDilationHeight, g.inHeight);
       if (y < 0) continue;
@@ -48,9 +50,9 @@ export function conv2d(out: Float32Array, x: Float32Array, filter: Float32Array,
   const k = g.filterHeight * g.filterWidth * g.inChannels;
   const n = g.outChannels;
   const total = g.batch * g.outHeight * g.outWidth;
-  const step = Math.max(1, Math.floor(patchesAtOnce / k));
+  const step = max(1, floor(patchesAtOnce / k));
   for (let first = 0; first < total; first += step) {
-    const m = Math.min(step, total - first);
+    const m = min(step, total - first);
     matMul(out.subarray(first * n, (first + m) * n), patches(x, g, first, m), filter, { ...product, m, k, n });
   }
 }

@@ -1,7 +1,8 @@
 // §4: exp, log and their relatives near 0 and 1.
 import { add, bitsOf, div, floatOf, mul, N, polynomial, powerOfTwo, roundHalfEven, smallest, sub } from './float.ts';
 
-const fround = Math.fround;
+const { fround, max, min } = Math;
+
 const log2e = fround(1.442695);
 const ln2High = fround(0.693145752);
 const ln2Low = fround(1.42860677e-6);
@@ -9,7 +10,7 @@ const E = new Float32Array([1, 1, 0.499999851, 0.16666472, 4.16695364e-2, 8.3731
 
 /** e^x of any float, before flush and saturation; from -70 and to 70 it no longer changes. */
 export function expCore(x: number): number {
-  const clamped = Math.min(Math.max(x, -70), 70);
+  const clamped = min(max(x, -70), 70);
   const j = roundHalfEven(fround(clamped * log2e));
   const f = fround(fround(clamped - fround(j * ln2High)) - fround(j * ln2Low));
   return fround(polynomial(E, f) * powerOfTwo(j));
@@ -26,7 +27,7 @@ const lnLow = fround(2.1219444e-4);
 
 /** ln(x); whatever is below 2^-100 counts as 2^-100. */
 export function log(x: number): number {
-  const bits = bitsOf(Math.max(x, smallest));
+  const bits = bitsOf(max(x, smallest));
   const e = (bits - 0x3f3504f3) >> 23;
   const f = fround(floatOf(bits - (e << 23)) - 1);
   const z = fround(f * f);

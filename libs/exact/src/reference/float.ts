@@ -1,5 +1,7 @@
-// §2: values and primitives. JavaScript computes in float64; Math.fround after each operation gives the correctly
+// §2: values and primitives. JavaScript computes in float64; fround after each operation gives the correctly
 // rounded float32 result of +, -, *, / and sqrt (53 bits are more than 2 * 24 + 2).
+
+const { abs, floor, fround, sqrt: root } = Math;
 
 export const largest = 2 ** 100;
 export const smallest = 2 ** -100;
@@ -26,10 +28,10 @@ export function powerOfTwo(e: number): number {
 
 /** N: rounds to float32 and makes the result a value of the profile. */
 export function N(x: number): number {
-  const rounded = Math.fround(x);
+  const rounded = fround(x);
   if (rounded > largest) return largest;
   if (rounded < -largest) return -largest;
-  return Math.abs(rounded) >= smallest ? rounded : 0; // a NaN compares false
+  return abs(rounded) >= smallest ? rounded : 0; // a NaN compares false
 }
 
 export const add = (a: number, b: number): number => N(a + b);
@@ -41,13 +43,13 @@ export function div(a: number, b: number): number {
   return N(a / b);
 }
 
-export const sqrt = (a: number): number => (a >= 0 ? N(Math.sqrt(a)) : 0);
+export const sqrt = (a: number): number => (a >= 0 ? N(root(a)) : 0);
 export const maximum = (a: number, b: number): number => (a > b ? a : b);
 export const minimum = (a: number, b: number): number => (a < b ? a : b);
 
 /** Nearest integer, ties to even. */
 export function roundHalfEven(x: number): number {
-  const down = Math.floor(x);
+  const down = floor(x);
   const rest = x - down;
   return rest < 0.5 || (rest === 0.5 && down % 2 === 0) ? down : down + 1;
 }
@@ -55,7 +57,6 @@ export function roundHalfEven(x: number): number {
 /** c[n] t^n + .. + c[0] by Horner's scheme: a rounded multiplication, then a rounded addition. */
 export function polynomial(coefficients: Float32Array, t: number): number {
   let sum = coefficients[coefficients.length - 1] as number;
-  for (let i = coefficients.length - 2; i >= 0; i--)
-    sum = Math.fround(Math.fround(sum * t) + (coefficients[i] as number));
+  for (let i = coefficients.length - 2; i >= 0; i--) sum = fround(fround(sum * t) + (coefficients[i] as number));
   return sum;
 }

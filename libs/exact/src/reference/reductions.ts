@@ -2,6 +2,8 @@
 import type { Reduction, ReductionExtent } from '../kernels.ts';
 import { div, largest, mul, N } from './float.ts';
 
+const { ceil, fround, min } = Math;
+
 const block = 64;
 const folded = new Float32Array(block);
 
@@ -25,10 +27,10 @@ function tree(
   if (count === 0) return neutral;
   let left = count;
   do {
-    const blocks = Math.ceil(left / block);
+    const blocks = ceil(left / block);
     for (let b = 0; b < blocks; b++) {
       folded.fill(neutral);
-      folded.set(list.subarray(b * block, Math.min(left, (b + 1) * block)));
+      folded.set(list.subarray(b * block, min(left, (b + 1) * block)));
       for (let half = block / 2; half >= 1; half /= 2)
         for (let i = 0; i < half; i++) folded[i] = combine(folded[i] as number, folded[i + half] as number);
       list[b] = finish(folded[0] as number);
@@ -40,7 +42,7 @@ function tree(
 
 const listReductions: Record<Reduction, (list: Float32Array) => number> = {
   sum: S,
-  mean: (list) => div(S(list), Math.fround(list.length)),
+  mean: (list) => div(S(list), fround(list.length)),
   max: (list) => list.reduce((a, b) => (b > a ? b : a), -largest),
   min: (list) => list.reduce((a, b) => (b < a ? b : a), largest),
   prod: (list) => product(list, list.length),

@@ -3,10 +3,10 @@ import type { UnaryOperation } from '../kernels.ts';
 import { exp, expCore, expm1, log, log1p } from './exponential.ts';
 import { add, div, maximum, minimum, mul, N, polynomial, roundHalfEven, sqrt } from './float.ts';
 
-const fround = Math.fround;
+const { abs, ceil, floor, fround, max, min } = Math;
 
 export function sigmoid(x: number): number {
-  const t = exp(-Math.abs(x));
+  const t = exp(-abs(x));
   return div(x >= 0 ? 1 : t, add(1, t));
 }
 
@@ -15,7 +15,7 @@ const T = new Float32Array([
 ]);
 
 export function tanh(x: number): number {
-  const size = Math.abs(x);
+  const size = abs(x);
   if (size < 0.625) {
     const z = fround(x * x);
     return N(fround(fround(polynomial(T, z) * z) * x) + x);
@@ -33,7 +33,7 @@ const B = new Float32Array([
 ]);
 
 export function erf(x: number): number {
-  const t = Math.min(Math.abs(x), 4);
+  const t = min(abs(x), 4);
   if (t <= 0.927734375) return N(fround(polynomial(A, fround(t * t)) * x) + x);
   const r = fround(fround(polynomial(B, t) * t) - t);
   const y = fround(1 - expCore(r));
@@ -43,7 +43,7 @@ export function erf(x: number): number {
 const sqrtTwo = fround(Math.SQRT2);
 export const gelu = (x: number): number => mul(x, mul(0.5, add(1, erf(div(x, sqrtTwo)))));
 
-export const softplus = (x: number): number => add(Math.max(x, 0), log1p(exp(-Math.abs(x))));
+export const softplus = (x: number): number => add(max(x, 0), log1p(exp(-abs(x))));
 
 const seluScale = fround(1.05070099);
 const seluScaleAlpha = fround(1.75809934);
@@ -51,10 +51,10 @@ const seluScaleAlpha = fround(1.75809934);
 /** One value and the operation's parameters to the result. */
 export const unaryFunctions: Record<UnaryOperation, (x: number, parameter0: number, parameter1: number) => number> = {
   neg: (x) => N(-x),
-  abs: Math.abs,
+  abs,
   sign: (x) => (x > 0 ? 1 : x < 0 ? -1 : 0),
-  floor: (x) => N(Math.floor(x)),
-  ceil: (x) => N(Math.ceil(x)),
+  floor: (x) => N(floor(x)),
+  ceil: (x) => N(ceil(x)),
   round: (x) => N(roundHalfEven(x)),
   square: (x) => mul(x, x),
   sqrt,
