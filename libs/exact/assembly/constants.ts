@@ -25,7 +25,7 @@ const table: usize = memory.data<u32>([
   0x3f867d5f,
   0x3fe10966,
   0x42fe0000,
-  0xc2fe0000, // selu: scale, scale * alpha; 127, -127
+  0xc2fe0000, // selu: scale, scale * alpha
 ]);
 
 export const smallestMagnitude: usize = table;
@@ -42,13 +42,14 @@ export const expLn2High: usize = table + 36;
 export const expLn2Low: usize = table + 40;
 export const expLargest: usize = table + 44;
 export const expLeast: usize = table + 48;
+/** As an integer. */
 export const logRootHalf: usize = table + 52;
 export const logLn2High: usize = table + 56;
 export const logLn2Low: usize = table + 60;
 export const tanhLimit: usize = table + 64;
 export const erfLimit: usize = table + 68;
 export const erfLargest: usize = table + 72;
-export const rootHalf: usize = table + 76;
+export const rootTwo: usize = table + 76;
 export const seluScale: usize = table + 80;
 export const seluScaleAlpha: usize = table + 84;
 

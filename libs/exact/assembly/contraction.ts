@@ -8,8 +8,8 @@ import { packGroups } from './pack';
 /** Groups of four vectors that one unit packs. */
 const groupsOfUnit: i32 = 4;
 
-/** Packs all blocks of an operand; its vectors from group to group. */
-function packOperand(
+/** Packs the units from firstUnit up to endUnit of an operand; each is some groups of vectors in one block. */
+export function packOperand(
   source: usize,
   vectorStride: usize,
   elementStride: usize,
@@ -48,7 +48,7 @@ function packOperand(
 }
 
 /** Units of an operand: its blocks times its groups of vectors. */
-function packUnits(count: i32, length: i32): i32 {
+export function packUnits(count: i32, length: i32): i32 {
   const groups = (count + 3) >> 2;
   return ((length + block - 1) / block) * ((groups + groupsOfUnit - 1) / groupsOfUnit);
 }

@@ -3,15 +3,15 @@ import type { MatMulShape } from '../kernels.ts';
 import { packedFormats } from './packed-format.ts';
 import type { WasmRuntime } from './runtime.ts';
 
-const leftPanel = 4;
-const rightPanel = 8;
+export const leftPanel = 4;
+export const rightPanel = 8;
 const tileSide = 64;
 const tileBytes = tileSide * tileSide * 4;
 /** Operands of one item of a batch up to this many elements are packed and multiplied by one thread. */
 const smallItemElements = 65_536;
 /** Rough durations, for the decision whether to wake the threads. */
-const nanosecondsOfProduct = 0.025;
-const nanosecondsOfPacking = 0.3;
+export const nanosecondsOfProduct = 0.025;
+export const nanosecondsOfPacking = 0.3;
 
 const roundUp = (x: number, multiple: number): number => Math.ceil(x / multiple) * multiple;
 const align = (bytes: number): number => roundUp(bytes, 64);
@@ -25,7 +25,7 @@ export interface OperandLayout {
 }
 
 /** Bytes of what a contraction needs beside its operands. */
-function scratchSizes(m: number, k: number, n: number, elementBytes: number, needsCorrections: boolean) {
+export function scratchSizes(m: number, k: number, n: number, elementBytes: number, needsCorrections: boolean) {
   const blocks = Math.ceil(k / contractionBlock);
   const packedLength = blocks > 1 ? blocks * contractionBlock : roundUp(k, 4);
   const left = roundUp(m, leftPanel);
@@ -88,7 +88,8 @@ export function contractItems(
   });
 }
 
-function pack(
+/** Packs all vectors of one item. */
+export function pack(
   runtime: WasmRuntime,
   operand: OperandLayout,
   item: number,

@@ -93,10 +93,6 @@ export class WasmRuntime {
     this.#floats[index] = value;
   }
 
-  result(index: number): number {
-    return this.#integers[index] as number;
-  }
-
   /** Runs the job whose integer arguments are given, in units of the estimated duration. */
   run(kind: JobKind, units: number, nanosecondsOfUnit: number, integers: readonly number[]): void {
     for (let index = 0; index < integers.length; index++) this.#integers[index] = integers[index] as number;
@@ -106,6 +102,10 @@ export class WasmRuntime {
       const chunk = Math.ceil(units / Math.min(units, this.threads * 4));
       this.#exports.share(jobKinds[kind], units, chunk, 1);
     }
+  }
+
+  memoryUsage(): { usedBytes: number; reservedBytes: number } {
+    return { usedBytes: this.#memory.usedBytes, reservedBytes: this.#memory.memory.buffer.byteLength };
   }
 
   async dispose(): Promise<void> {
