@@ -2,17 +2,7 @@
 import { half, one } from './constants';
 import * as functions from './functions';
 import { addressArgument, argument } from './job';
-import {
-  below,
-  choose,
-  isEqual,
-  isLess,
-  isLessOrEqual,
-  isNotEqual,
-  larger,
-  smaller,
-  spread,
-} from './lanes';
+import { below, choose, isEqual, isLess, isLessOrEqual, isNotEqual, larger, smaller, spread } from './lanes';
 import { add, div, isNegative, mul, squareRoot, sub, toValue } from './values';
 
 class Add {
@@ -132,7 +122,7 @@ class GreaterEqual {
 function run<Operation>(out: usize, a: usize, b: usize, count: i32, aStep: usize, bStep: usize): void {
   const operation = changetype<Operation>(0);
   if (ASC_FEATURE_SIMD) {
-    const whole = out + (<usize>(count & ~3) << 2);
+    const whole = out + ((<usize>(count & ~3)) << 2);
     if (bStep == 0) {
       const b4 = spread<v128>(b);
       if (aStep == 0) {
@@ -196,10 +186,10 @@ function walk<Operation, Result>(begin: i32, end: i32): void {
     const i = row / rows2 / rows1;
     const aRow = i * argument(8) + j * argument(9) + k * argument(10);
     const bRow = i * argument(12) + j * argument(13) + k * argument(14);
-    const a = addressArgument(2) + (<usize>aRow << 2) + <usize>column * aStep;
-    const b = addressArgument(3) + (<usize>bRow << 2) + <usize>column * bStep;
+    const a = addressArgument(2) + ((<usize>aRow) << 2) + <usize>column * aStep;
+    const b = addressArgument(3) + ((<usize>bRow) << 2) + <usize>column * bStep;
     if (sizeof<Result>() == 1) runComparison<Operation>(addressArgument(1) + at, a, b, count, aStep, bStep);
-    else run<Operation>(addressArgument(1) + (<usize>at << 2), a, b, count, aStep, bStep);
+    else run<Operation>(addressArgument(1) + ((<usize>at) << 2), a, b, count, aStep, bStep);
     at += count;
   }
 }
@@ -258,8 +248,5 @@ export function select(begin: i32, end: i32): void {
   const a = addressArgument(3);
   const b = addressArgument(4);
   for (let i = begin; i < end; i++)
-    store<i32>(
-      out + (<usize>i << 2),
-      load<i32>((load<u8>(condition + i) != 0 ? a : b) + (<usize>i << 2)),
-    );
+    store<i32>(out + ((<usize>i) << 2), load<i32>((load<u8>(condition + i) != 0 ? a : b) + ((<usize>i) << 2)));
 }

@@ -2,30 +2,28 @@
 // too; a load that spreads one float over the lanes costs one.
 
 const table: usize = memory.data<u32>([
-  0x0d800000,
-  0x71800000,
-  0xf1800000,
-  0x3f800000, // 2^-100, 2^100, -2^100, 1
-  0x3f000000,
-  0x40000000,
-  0x4b400000,
-  0xbf800000, // 0.5, 2, 1.5 * 2^23, -1
-  0x3fb8aa3b,
-  0x3f317200,
-  0x35bfbe8e,
-  0x428c0000, // exp: log2(e), ln 2 high and low, 70
-  0xc28c0000,
-  0x3f3504f3,
-  0x3f318000,
-  0x395e8083, // -70; log: bits of sqrt(1/2), ln 2 high and low
-  0x3f200000,
-  0x3f6d8000,
-  0x40800000,
-  0x3f3504f3, // limits of tanh and erf, 4, sqrt(1/2)
-  0x3f867d5f,
-  0x3fe10966,
-  0x42fe0000,
-  0xc2fe0000, // selu: scale, scale * alpha
+  0x0d800000, // 2^-100
+  0x71800000, // 2^100
+  0xf1800000, // -2^100
+  0x3f800000, // 1
+  0x3f000000, // 0.5
+  0x40000000, // 2
+  0x4b400000, // 1.5 * 2^23
+  0xbf800000, // -1
+  0x3fb8aa3b, // exp: log2(e)
+  0x3f317200, // exp: upper part of ln 2
+  0x35bfbe8e, // exp: lower part of ln 2
+  0x428c0000, // 70
+  0xc28c0000, // -70
+  0x3f3504f3, // log: sqrt(1/2), whose bits are what counts
+  0x3f318000, // log: upper part of ln 2
+  0x395e8083, // log: lower part of ln 2
+  0x3f200000, // limit of tanh's polynomial
+  0x3f6d8000, // limit of erf's first polynomial
+  0x40800000, // 4
+  0x3fb504f3, // sqrt(2)
+  0x3f867d5f, // selu: scale
+  0x3fe10966, // selu: scale * alpha
 ]);
 
 export const smallestMagnitude: usize = table;

@@ -102,7 +102,7 @@ export function multiplyTiles(begin: i32, end: i32, thread: i32): void {
       column,
       min(tileRows, m - row),
       min(tileColumns, n - column),
-      addressArgument(8) + <usize>row * stride + (<usize>column << 2),
+      addressArgument(8) + <usize>row * stride + ((<usize>column) << 2),
       stride,
     );
   }
@@ -151,7 +151,7 @@ export function contractItem(item: i32, thread: i32): void {
     0,
   );
   setContraction(scratch, leftScales, corrections, right, rightScales, m, k, n, scratch + addressArgument(20));
-  const stride = <usize>n << 2;
+  const stride = (<usize>n) << 2;
   const out = addressArgument(11) + <usize>item * m * stride;
   for (let row = 0; row < m; row += tileRows)
     for (let column = 0; column < n; column += tileColumns)
@@ -160,7 +160,7 @@ export function contractItem(item: i32, thread: i32): void {
         column,
         min(tileRows, m - row),
         min(tileColumns, n - column),
-        out + <usize>row * stride + (<usize>column << 2),
+        out + <usize>row * stride + ((<usize>column) << 2),
         stride,
       );
 }

@@ -67,7 +67,7 @@ function sourceIndex(spread: i32, inputDilation: i32, size: i32): i32 {
 
 /** Writes the patches from `first` on as rows. */
 function writePatches(to: usize, x: usize, first: i32, count: i32): void {
-  const channelBytes = <usize>inChannels() << 2;
+  const channelBytes = (<usize>inChannels()) << 2;
   const rowBytes = <usize>filterWidth() * channelBytes;
   for (let p = first; p < first + count; p++) {
     const outX = p % outWidth();
@@ -91,7 +91,11 @@ function writePatches(to: usize, x: usize, first: i32, count: i32): void {
         const before = min(max(-left, 0), filterWidth());
         const end = max(min(inWidth() - left, filterWidth()), before);
         if (before > 0) fillZero(to, <usize>before * channelBytes);
-        copyFloats(to + <usize>before * channelBytes, line + <usize>(left + before) * channelBytes, <usize>(end - before) * channelBytes);
+        copyFloats(
+          to + <usize>before * channelBytes,
+          line + <usize>(left + before) * channelBytes,
+          <usize>(end - before) * channelBytes,
+        );
         if (end < filterWidth()) fillZero(to + <usize>end * channelBytes, <usize>(filterWidth() - end) * channelBytes);
         to += rowBytes;
       } else
@@ -133,12 +137,25 @@ export function convolveRows(begin: i32, end: i32, thread: i32): void {
   const packed = scratch + addressArgument(25);
   const scales = scratch + addressArgument(26);
   const corrections: usize = argument(27) == 0 ? 0 : scratch + addressArgument(27);
-  const stride = <usize>n << 2;
+  const stride = (<usize>n) << 2;
   for (let unit = begin; unit < end; unit++) {
     const first = unit * argument(21);
     const m = min(argument(21), total - first);
     writePatches(scratch, addressArgument(17), first, m);
-    packOperand(scratch, <usize>k << 2, 4, m, k, 0, packUnits(m, k), leftPanel, argument(22), packed, scales, corrections);
+    packOperand(
+      scratch,
+      (<usize>k) << 2,
+      4,
+      m,
+      k,
+      0,
+      packUnits(m, k),
+      leftPanel,
+      argument(22),
+      packed,
+      scales,
+      corrections,
+    );
     setContraction(
       packed,
       scales,
@@ -169,12 +186,25 @@ export function convolveFilterBlocks(begin: i32, end: i32, thread: i32): void {
   const corrections: usize = argument(26) == 0 ? 0 : scratch + addressArgument(26);
   const right = scratch + addressArgument(27);
   const rightScales = scratch + addressArgument(28);
-  const stride = <usize>n << 2;
+  const stride = (<usize>n) << 2;
   for (let unit = begin; unit < end; unit++) {
     const first = unit * block;
     const k = min(block, total - first);
     writePatches(scratch, addressArgument(17), first, k);
-    packOperand(scratch, 4, <usize>m << 2, m, k, 0, packUnits(m, k), leftPanel, argument(20), packed, scales, corrections);
+    packOperand(
+      scratch,
+      4,
+      (<usize>m) << 2,
+      m,
+      k,
+      0,
+      packUnits(m, k),
+      leftPanel,
+      argument(20),
+      packed,
+      scales,
+      corrections,
+    );
     const dy = addressArgument(18) + <usize>first * stride;
     packOperand(dy, 4, stride, n, k, 0, packUnits(n, k), rightPanel, argument(21), right, rightScales, 0);
     setContraction(packed, scales, corrections, right, rightScales, m, k, n, 0);
@@ -190,7 +220,7 @@ function multiplyAll(m: i32, n: i32, out: usize, stride: usize): void {
         column,
         min(tileRows, m - row),
         min(tileColumns, n - column),
-        out + <usize>row * stride + (<usize>column << 2),
+        out + <usize>row * stride + ((<usize>column) << 2),
         stride,
       );
 }

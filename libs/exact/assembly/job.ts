@@ -24,20 +24,20 @@ const stopAt: usize = control + 28;
 const patience: i32 = 2000;
 
 export function argument(index: i32): i32 {
-  return load<i32>(jobArguments + (<usize>index << 2));
+  return load<i32>(jobArguments + ((<usize>index) << 2));
 }
 
 export function addressArgument(index: i32): usize {
-  return load<usize>(jobArguments + (<usize>index << 2));
+  return load<usize>(jobArguments + ((<usize>index) << 2));
 }
 
 export function floatArgument(index: i32): f32 {
-  return load<f32>(jobArguments + (<usize>index << 2));
+  return load<f32>(jobArguments + ((<usize>index) << 2));
 }
 
 /** Where argument `index` lies, for spreading a float over lanes. */
 export function argumentAddress(index: i32): usize {
-  return jobArguments + (<usize>index << 2);
+  return jobArguments + ((<usize>index) << 2);
 }
 
 export type Runner = (kind: i32, begin: i32, end: i32, thread: i32) => void;

@@ -5,8 +5,8 @@ import { reduceStripe, stripe, Sum } from './reduce';
 
 /** Arguments: 0 where the number of changed elements is added up, 1 out, 2 x. Units are elements. */
 export function normalise(begin: i32, end: i32): void {
-  let at = <usize>begin << 2;
-  const last = <usize>end << 2;
+  let at = (<usize>begin) << 2;
+  const last = (<usize>end) << 2;
   const out = addressArgument(1);
   const x = addressArgument(2);
   let changed = 0;
@@ -29,9 +29,9 @@ export function normalise(begin: i32, end: i32): void {
 
 /** Arguments: 0 out, 1 x, 2 indices, 3 rows of the table, 4 width. Units are indices. */
 export function gatherRows(begin: i32, end: i32): void {
-  const bytes = <usize>argument(4) << 2;
+  const bytes = (<usize>argument(4)) << 2;
   for (let i = begin; i < end; i++) {
-    const index = load<i32>(addressArgument(2) + (<usize>i << 2));
+    const index = load<i32>(addressArgument(2) + ((<usize>i) << 2));
     const out = addressArgument(0) + <usize>i * bytes;
     if (index >= 0 && index < argument(3)) memory.copy(out, addressArgument(1) + <usize>index * bytes, bytes);
     else memory.fill(out, 0, bytes);
@@ -44,24 +44,24 @@ export function gatherRows(begin: i32, end: i32): void {
  */
 export function segmentSum(begin: i32, end: i32, thread: i32): void {
   const width = argument(4);
-  const bytes = <usize>width << 2;
+  const bytes = (<usize>width) << 2;
   const scratch = addressArgument(5) + <usize>thread * addressArgument(6);
   const working = scratch + addressArgument(7);
   const stripeBytes: usize = stripe * 4;
   for (let segment = begin; segment < end; segment++) {
-    const first = load<i32>(addressArgument(3) + (<usize>segment << 2));
-    const count = load<i32>(addressArgument(3) + (<usize>segment << 2), 4) - first;
+    const first = load<i32>(addressArgument(3) + ((<usize>segment) << 2));
+    const count = load<i32>(addressArgument(3) + ((<usize>segment) << 2), 4) - first;
     for (let column = 0; column < width; column += stripe) {
       const wide = min(stripe, width - column);
       for (let i = 0; i < count; i++) {
-        const row = load<i32>(addressArgument(2) + (<usize>(first + i) << 2));
+        const row = load<i32>(addressArgument(2) + ((<usize>(first + i)) << 2));
         memory.copy(
           scratch + <usize>i * stripeBytes,
-          addressArgument(1) + <usize>row * bytes + (<usize>column << 2),
-          <usize>wide << 2,
+          addressArgument(1) + <usize>row * bytes + ((<usize>column) << 2),
+          (<usize>wide) << 2,
         );
       }
-      const out = addressArgument(0) + <usize>segment * bytes + (<usize>column << 2);
+      const out = addressArgument(0) + <usize>segment * bytes + ((<usize>column) << 2);
       reduceStripe<Sum>(out, scratch, stripeBytes, count, wide, working);
     }
   }
@@ -113,7 +113,7 @@ function copyMatrix(
   xColumn: usize,
 ): void {
   if (outColumn == 4 && xColumn == 4) {
-    const bytes = <usize>columns << 2;
+    const bytes = (<usize>columns) << 2;
     for (let i = 0; i < rows; i++) {
       memory.copy(to, from, bytes);
       to += outRow;

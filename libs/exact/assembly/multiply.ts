@@ -1,6 +1,15 @@
 // §6.3 to §6.5: integer products of packed panels, rescaled, and the sum S over the blocks of 1,024 elements.
 import { largestValue, leastValue, smallestMagnitude } from './constants';
-import { block, elementBytes, format, formatInt16, formatInt8Offset, leftPanel, paddedLength, rightPanel } from './format';
+import {
+  block,
+  elementBytes,
+  format,
+  formatInt16,
+  formatInt8Offset,
+  leftPanel,
+  paddedLength,
+  rightPanel,
+} from './format';
 import { toValue } from './values';
 
 /** Sides of the tile of the result that is computed through all blocks at a time: its operands stay in the caches. */
@@ -50,7 +59,7 @@ export function multiplyTile(row: i32, column: i32, rows: i32, columns: i32, out
 
 function clearTile(rows: i32, columns: i32, out: usize, outStride: usize): void {
   for (let i = 0; i < rows; i++) {
-    memory.fill(out, 0, <usize>columns << 2);
+    memory.fill(out, 0, (<usize>columns) << 2);
     out += outStride;
   }
 }
@@ -106,7 +115,21 @@ function sumOfEvery(
   const next = buffer + tileRows * tileColumns * 4;
   const bufferStride: usize = tileColumns * 4;
   sumOfEvery(stride << 1, start, leaves, span, first, count, row, column, rows, columns, out, outStride, buffer);
-  sumOfEvery(stride << 1, start + stride, leaves, span, first, count, row, column, rows, columns, buffer, bufferStride, next);
+  sumOfEvery(
+    stride << 1,
+    start + stride,
+    leaves,
+    span,
+    first,
+    count,
+    row,
+    column,
+    rows,
+    columns,
+    buffer,
+    bufferStride,
+    next,
+  );
   for (let i = 0; i < rows; i++) addRow(out + <usize>i * outStride, buffer + <usize>i * bufferStride, columns);
 }
 
@@ -146,27 +169,27 @@ function multiplyBlock(index: i32, row: i32, column: i32, rows: i32, columns: i3
   const blockBytes = <usize>(block * elementBytes());
   const leftBlock = left + <usize>index * leftCount * blockBytes;
   const rightBlock = right + <usize>index * rightCount * blockBytes;
-  const leftScale = leftScales + (<usize>(index * leftCount) << 2);
-  const leftCorrection = leftCorrections + (<usize>(index * leftCount) << 2);
-  const rightScale = rightScales + (<usize>(index * rightCount) << 2);
+  const leftScale = leftScales + ((<usize>(index * leftCount)) << 2);
+  const leftCorrection = leftCorrections + ((<usize>(index * leftCount)) << 2);
+  const rightScale = rightScales + ((<usize>(index * rightCount)) << 2);
   for (let j = 0; j < columns; j += rightPanel) {
     const rightPart = rightBlock + <usize>(column + j) * bytes;
-    const rightScalesAt = rightScale + (<usize>(column + j) << 2);
+    const rightScalesAt = rightScale + ((<usize>(column + j)) << 2);
     const wide = min(rightPanel, columns - j);
     for (let i = 0; i < rows; i += leftPanel) {
       const leftPart = leftBlock + <usize>(row + i) * bytes;
-      const scalesAt = leftScale + (<usize>(row + i) << 2);
-      const to = out + <usize>i * outStride + (<usize>j << 2);
+      const scalesAt = leftScale + ((<usize>(row + i)) << 2);
+      const to = out + <usize>i * outStride + ((<usize>j) << 2);
       const high = min(leftPanel, rows - i);
       if (ASC_FEATURE_SIMD) {
-        if (format == formatInt16) multiply16(
-            leftPart, rightPart, bytes, scalesAt, rightScalesAt, to, outStride, high, wide);
+        if (format == formatInt16)
+          multiply16(leftPart, rightPart, bytes, scalesAt, rightScalesAt, to, outStride, high, wide);
         else if (ASC_FEATURE_RELAXED_SIMD)
           multiply8(
             leftPart,
             rightPart,
             bytes,
-            leftCorrection + (<usize>(row + i) << 2),
+            leftCorrection + ((<usize>(row + i)) << 2),
             scalesAt,
             rightScalesAt,
             to,

@@ -9,8 +9,8 @@ function sgdAt<T>(w: usize, g: usize, rate: T): void {
 
 /** Arguments: 0 weights, 1 gradients, 2 rate. Units are elements, here and below. */
 export function sgdStep(begin: i32, end: i32): void {
-  let at = <usize>begin << 2;
-  const last = <usize>end << 2;
+  let at = (<usize>begin) << 2;
+  const last = (<usize>end) << 2;
   const w = addressArgument(0);
   const g = addressArgument(1);
   if (ASC_FEATURE_SIMD) {
@@ -28,8 +28,8 @@ function momentumAt<T>(w: usize, v: usize, g: usize, rate: T, momentum: T): void
 
 /** Arguments: 0 weights, 1 velocity, 2 gradients, 3 rate, 4 momentum. */
 export function momentumStep(begin: i32, end: i32): void {
-  let at = <usize>begin << 2;
-  const last = <usize>end << 2;
+  let at = (<usize>begin) << 2;
+  const last = (<usize>end) << 2;
   const w = addressArgument(0);
   const v = addressArgument(1);
   const g = addressArgument(2);
@@ -56,8 +56,8 @@ function adamAt<T>(w: usize, first: usize, second: usize, gradient: usize): void
 
 /** Arguments: 0 weights, 1 and 2 moments, 3 gradients, 4 1 - beta1, 5 1 - beta2, 6 step, 7 shift, 8 decay. */
 export function adamStep(begin: i32, end: i32): void {
-  let at = <usize>begin << 2;
-  const last = <usize>end << 2;
+  let at = (<usize>begin) << 2;
+  const last = (<usize>end) << 2;
   const w = addressArgument(0);
   const m = addressArgument(1);
   const v = addressArgument(2);

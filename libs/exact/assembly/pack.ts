@@ -37,16 +37,16 @@ export function packGroups(
         const r1 = source + <usize>min(first + 1, last) * vectorStride;
         const r2 = source + <usize>min(first + 2, last) * vectorStride;
         const r3 = source + <usize>min(first + 3, last) * vectorStride;
-        const scale = storeScales(largestAlong(r0, r1, r2, r3, length), bits, scales + (<usize>first << 2));
+        const scale = storeScales(largestAlong(r0, r1, r2, r3, length), bits, scales + ((<usize>first) << 2));
         if (format == formatInt16) quantiseAlong16(r0, r1, r2, r3, length, scale, bits, panel, stepBytes);
         else quantiseAlong8(r0, r1, r2, r3, length, scale, bits, panel, stepBytes, offset);
       } else {
         const column = source + <usize>first * vectorStride;
-        const scale = storeScales(largestAcross(column, elementStride, length), bits, scales + (<usize>first << 2));
+        const scale = storeScales(largestAcross(column, elementStride, length), bits, scales + ((<usize>first) << 2));
         if (format == formatInt16) quantiseAcross16(column, elementStride, length, scale, bits, panel, stepBytes);
         else quantiseAcross8(column, elementStride, length, scale, bits, panel, stepBytes, offset);
       }
-      if (corrections != 0) storeCorrections(panel, stepBytes, steps, corrections + (<usize>first << 2));
+      if (corrections != 0) storeCorrections(panel, stepBytes, steps, corrections + ((<usize>first) << 2));
     } else {
       const end = min(first + group, count);
       for (let v = first; v < end; v++)
@@ -57,7 +57,7 @@ export function packGroups(
           bits,
           panel + <usize>((v - first) << 2),
           stepBytes,
-          scales + (<usize>v << 2),
+          scales + ((<usize>v) << 2),
         );
     }
   }
@@ -78,7 +78,7 @@ function largestAlong(r0: usize, r1: usize, r2: usize, r3: usize, length: i32): 
   let m1 = m0;
   let m2 = m0;
   let m3 = m0;
-  const whole = <usize>(length & ~3) << 2;
+  const whole = (<usize>(length & ~3)) << 2;
   for (let at: usize = 0; at < whole; at += 16) {
     m0 = f32x4.pmax(m0, f32x4.abs(v128.load(r0 + at)));
     m1 = f32x4.pmax(m1, f32x4.abs(v128.load(r1 + at)));
@@ -154,7 +154,7 @@ function quantiseAlong16(
   const s1 = v128.shuffle<f32>(scale, scale, 1, 1, 1, 1);
   const s2 = v128.shuffle<f32>(scale, scale, 2, 2, 2, 2);
   const s3 = v128.shuffle<f32>(scale, scale, 3, 3, 3, 3);
-  const whole = <usize>(length & ~3) << 2;
+  const whole = (<usize>(length & ~3)) << 2;
   for (let at: usize = 0; at < whole; at += 16) {
     storeRows16(
       quantised(v128.load(r0 + at), s0, round),
@@ -209,7 +209,7 @@ function quantiseAlong8(
   const s1 = v128.shuffle<f32>(scale, scale, 1, 1, 1, 1);
   const s2 = v128.shuffle<f32>(scale, scale, 2, 2, 2, 2);
   const s3 = v128.shuffle<f32>(scale, scale, 3, 3, 3, 3);
-  const whole = <usize>(length & ~3) << 2;
+  const whole = (<usize>(length & ~3)) << 2;
   for (let at: usize = 0; at < whole; at += 16) {
     const q = narrow8(
       quantised(v128.load(r0 + at), s0, round),

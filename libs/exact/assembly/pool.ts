@@ -33,11 +33,11 @@ function seen(item: usize, outY: i32, outX: i32, kh: i32, kw: i32): usize {
   const y = outY * argument(8) + kh * argument(10) - argument(12);
   const x = outX * argument(9) + kw * argument(11) - argument(13);
   if (y < 0 || y >= inHeight() || x < 0 || x >= inWidth()) return 0;
-  return item + (<usize>((y * inWidth() + x) * channels()) << 2);
+  return item + ((<usize>((y * inWidth() + x) * channels())) << 2);
 }
 
 function imageBytes(height: i32, width: i32): usize {
-  return <usize>(height * width * channels()) << 2;
+  return (<usize>(height * width * channels())) << 2;
 }
 
 /** out = the larger of out and x, channel by channel. */
@@ -45,18 +45,18 @@ function raise(out: usize, x: usize): void {
   let c = 0;
   if (ASC_FEATURE_SIMD)
     for (; c + 4 <= channels(); c += 4) {
-      const at = <usize>c << 2;
+      const at = (<usize>c) << 2;
       v128.store(out + at, larger<v128>(v128.load(out + at), v128.load(x + at)));
     }
   for (; c < channels(); c++) {
-    const at = <usize>c << 2;
+    const at = (<usize>c) << 2;
     store<f32>(out + at, larger<f32>(load<f32>(out + at), load<f32>(x + at)));
   }
 }
 
 /** Arguments behind the geometry: 14 out, 15 x. Units are rows of the output. */
 export function maxPool(begin: i32, end: i32): void {
-  const bytes = <usize>channels() << 2;
+  const bytes = (<usize>channels()) << 2;
   for (let row = begin; row < end; row++) {
     const item = addressArgument(15) + <usize>(row / outHeight()) * imageBytes(inHeight(), inWidth());
     for (let outX = 0; outX < outWidth(); outX++) {
@@ -70,7 +70,7 @@ export function maxPool(begin: i32, end: i32): void {
           else raise(out, x);
           isFirst = false;
         }
-      if (isFirst) for (let c = 0; c < channels(); c++) store<f32>(out + (<usize>c << 2), load<f32>(leastValue));
+      if (isFirst) for (let c = 0; c < channels(); c++) store<f32>(out + ((<usize>c) << 2), load<f32>(leastValue));
     }
   }
 }
@@ -91,17 +91,17 @@ export function avgPool(begin: i32, end: i32, thread: i32): void {
         for (let kh = 0; kh < filterHeight(); kh++)
           for (let kw = 0; kw < filterWidth(); kw++) {
             const x = seen(item, row % outHeight(), outX, kh, kw);
-            if (x == 0) memory.fill(entry, 0, <usize>wide << 2);
+            if (x == 0) memory.fill(entry, 0, (<usize>wide) << 2);
             else {
-              memory.copy(entry, x + (<usize>column << 2), <usize>wide << 2);
+              memory.copy(entry, x + ((<usize>column) << 2), (<usize>wide) << 2);
               inside++;
             }
             entry += stripeBytes;
           }
-        const out = addressArgument(14) + (<usize>((row * outWidth() + outX) * channels() + column) << 2);
+        const out = addressArgument(14) + ((<usize>((row * outWidth() + outX) * channels() + column)) << 2);
         reduceStripe<Sum>(out, list, stripeBytes, positions, wide, working);
         for (let c = 0; c < wide; c++) {
-          const at = out + (<usize>c << 2);
+          const at = out + ((<usize>c) << 2);
           store<f32>(at, div<f32>(load<f32>(at), f32(inside)));
         }
       }
@@ -118,22 +118,22 @@ function keepWhereFirstLargest<T>(out: usize, x: usize, other: usize, isBefore: 
 
 /** What the window gives its position (kh, kw), of `wide` channels from `column` on. */
 function giveOfMax(entry: usize, item: usize, outY: i32, outX: i32, kh: i32, kw: i32, column: i32, wide: i32): void {
-  const x = seen(item, outY, outX, kh, kw) + (<usize>column << 2);
+  const x = seen(item, outY, outX, kh, kw) + ((<usize>column) << 2);
   for (let h = 0; h < filterHeight(); h++)
     for (let w = 0; w < filterWidth(); w++) {
       if (h == kh && w == kw) continue;
       const place = seen(item, outY, outX, h, w);
       if (place == 0) continue;
-      const other = place + (<usize>column << 2);
+      const other = place + ((<usize>column) << 2);
       const isBefore = h < kh || (h == kh && w < kw);
       let c = 0;
       if (ASC_FEATURE_SIMD)
         for (; c + 4 <= wide; c += 4) {
-          const at = <usize>c << 2;
+          const at = (<usize>c) << 2;
           keepWhereFirstLargest<v128>(entry + at, x + at, other + at, isBefore);
         }
       for (; c < wide; c++) {
-        const at = <usize>c << 2;
+        const at = (<usize>c) << 2;
         keepWhereFirstLargest<f32>(entry + at, x + at, other + at, isBefore);
       }
     }
@@ -172,7 +172,7 @@ export function poolGradient(begin: i32, end: i32, thread: i32): void {
     for (let x = 0; x < inWidth(); x++)
       for (let column = 0; column < channels(); column += stripe) {
         const wide = min(stripe, channels() - column);
-        const bytes = <usize>wide << 2;
+        const bytes = (<usize>wide) << 2;
         let entry = list;
         let given = 0;
         let last = list;
@@ -182,12 +182,12 @@ export function poolGradient(begin: i32, end: i32, thread: i32): void {
             const outX = outY < 0 ? -1 : windowAt(x, kw, argument(9), argument(11), argument(13), outWidth());
             if (outX < 0) memory.fill(entry, 0, bytes);
             else {
-              memory.copy(entry, dy + (<usize>((outY * outWidth() + outX) * channels() + column) << 2), bytes);
+              memory.copy(entry, dy + ((<usize>((outY * outWidth() + outX) * channels() + column)) << 2), bytes);
               if (isMax) giveOfMax(entry, item, outY, outX, kh, kw, column, wide);
               else {
                 const inside = f32(insideOf(outY, outX));
                 for (let c = 0; c < wide; c++) {
-                  const at = entry + (<usize>c << 2);
+                  const at = entry + ((<usize>c) << 2);
                   store<f32>(at, div<f32>(load<f32>(at), inside));
                 }
               }
@@ -197,7 +197,7 @@ export function poolGradient(begin: i32, end: i32, thread: i32): void {
             entry += stripeBytes;
           }
         }
-        const out = addressArgument(14) + (<usize>((row * inWidth() + x) * channels() + column) << 2);
+        const out = addressArgument(14) + ((<usize>((row * inWidth() + x) * channels() + column)) << 2);
         // A sum of one value and zeros is that value.
         if (given == 0) memory.fill(out, 0, bytes);
         else if (given == 1) memory.copy(out, last, bytes);

@@ -28,14 +28,14 @@ export function dropoutMask(begin: i32, end: i32): void {
     for (let round = 0; round < 10; round++) {
       const p0 = m0 * <u64>c0;
       const p1 = m1 * <u64>c2;
-      c0 = <u32>(p1 >> 32) ^ c1 ^ k0;
+      c0 = (<u32>(p1 >> 32)) ^ c1 ^ k0;
       c1 = <u32>p1;
-      c2 = <u32>(p0 >> 32) ^ c3 ^ k1;
+      c2 = (<u32>(p0 >> 32)) ^ c3 ^ k1;
       c3 = <u32>p0;
       k0 += w0;
       k1 += w1;
     }
-    const out = addressArgument(0) + (<usize>group << 5);
+    const out = addressArgument(0) + ((<usize>group) << 5);
     const left = argument(1) - (group << 3);
     put(out, left, c0, threshold, keepScale);
     put(out + 8, left - 2, c1, threshold, keepScale);

@@ -65,8 +65,8 @@ function blockOfRow<R>(x: usize, count: i32, room: usize): f32 {
       size = 4;
       while (size < count) size <<= 1;
       const neutral = f32x4.splat(r.neutral());
-      for (let i = 0; i < size; i += 4) v128.store(room + (<usize>i << 2), neutral);
-      memory.copy(room, x, <usize>count << 2);
+      for (let i = 0; i < size; i += 4) v128.store(room + ((<usize>i) << 2), neutral);
+      memory.copy(room, x, (<usize>count) << 2);
       x = room;
     }
     let v = v128.load(x);
@@ -74,7 +74,10 @@ function blockOfRow<R>(x: usize, count: i32, room: usize): f32 {
       const even = r.combine<v128>(quarter<R>(x, 0), quarter<R>(x, 32));
       v = r.combine<v128>(even, r.combine<v128>(quarter<R>(x, 16), quarter<R>(x, 48)));
     } else if (size == 32) {
-      const a = r.combine<v128>(r.combine<v128>(v, v128.load(x, 64)), r.combine<v128>(v128.load(x, 32), v128.load(x, 96)));
+      const a = r.combine<v128>(
+        r.combine<v128>(v, v128.load(x, 64)),
+        r.combine<v128>(v128.load(x, 32), v128.load(x, 96)),
+      );
       const b = r.combine<v128>(
         r.combine<v128>(v128.load(x, 16), v128.load(x, 80)),
         r.combine<v128>(v128.load(x, 48), v128.load(x, 112)),
@@ -92,15 +95,15 @@ function blockOfRow<R>(x: usize, count: i32, room: usize): f32 {
   while (half << 1 < count) half <<= 1;
   if (count == 1) return r.finish<f32>(load<f32>(x));
   for (let i = 0; i < half; i++) {
-    const at = <usize>i << 2;
-    const other = at + (<usize>half << 2);
+    const at = (<usize>i) << 2;
+    const other = at + ((<usize>half) << 2);
     const first = load<f32>(x + at);
     store<f32>(room + at, i + half < count ? r.combine<f32>(first, load<f32>(x + other)) : first);
   }
   for (half >>= 1; half >= 1; half >>= 1)
     for (let i = 0; i < half; i++) {
-      const at = room + (<usize>i << 2);
-      store<f32>(at, r.combine<f32>(load<f32>(at), load<f32>(at + (<usize>half << 2))));
+      const at = room + ((<usize>i) << 2);
+      store<f32>(at, r.combine<f32>(load<f32>(at), load<f32>(at + ((<usize>half) << 2))));
     }
   return r.finish<f32>(load<f32>(room));
 }
@@ -126,11 +129,11 @@ export function reduceRow<R>(x: usize, length: i32, scratch: usize): f32 {
     const blocks = (length + blockLength - 1) / blockLength;
     for (let b = 0; b < blocks; b++) {
       const first = b * blockLength;
-      const part = blockOfRow<R>(x + (<usize>first << 2), min(blockLength, length - first), room);
-      store<f32>(results + (<usize>b << 2), part);
+      const part = blockOfRow<R>(x + ((<usize>first) << 2), min(blockLength, length - first), room);
+      store<f32>(results + ((<usize>b) << 2), part);
     }
     x = results;
-    results += (<usize>blocks << 2);
+    results += (<usize>blocks) << 2;
     length = blocks;
   }
   return blockOfRow<R>(x, length, room);
@@ -185,7 +188,7 @@ function blockOfRows<R>(out: usize, x: usize, stride: usize, count: i32, width: 
   for (let i = 0; i < half; i++) {
     const row = x + <usize>i * stride;
     if (i + half < count) combineRows<R>(room + <usize>i * roomStride, row, row + <usize>half * stride, width);
-    else memory.copy(room + <usize>i * roomStride, row, <usize>width << 2);
+    else memory.copy(room + <usize>i * roomStride, row, (<usize>width) << 2);
   }
   for (half >>= 1; half >= 1; half >>= 1)
     for (let i = 0; i < half; i++) {
@@ -196,16 +199,9 @@ function blockOfRows<R>(out: usize, x: usize, stride: usize, count: i32, width: 
 }
 
 /** Reduces `length` rows of up to a stripe's width. */
-export function reduceStripe<R>(
-  out: usize,
-  x: usize,
-  stride: usize,
-  length: i32,
-  width: i32,
-  scratch: usize,
-): void {
+export function reduceStripe<R>(out: usize, x: usize, stride: usize, length: i32, width: i32, scratch: usize): void {
   if (length == 0) {
-    for (let j = 0; j < width; j++) store<f32>(out + (<usize>j << 2), changetype<R>(0).neutral());
+    for (let j = 0; j < width; j++) store<f32>(out + ((<usize>j) << 2), changetype<R>(0).neutral());
     return;
   }
   const room = scratch;
@@ -238,7 +234,7 @@ function over<R>(begin: i32, end: i32, thread: i32): void {
   const scratch = addressArgument(5) + <usize>thread * addressArgument(6);
   if (inner == 1) {
     for (let row = begin; row < end; row++)
-      store<f32>(out + (<usize>row << 2), reduceRow<R>(x + (<usize>(row * length) << 2), length, scratch));
+      store<f32>(out + ((<usize>row) << 2), reduceRow<R>(x + ((<usize>(row * length)) << 2), length, scratch));
     return;
   }
   const stripes = (inner + stripe - 1) / stripe;
@@ -246,9 +242,9 @@ function over<R>(begin: i32, end: i32, thread: i32): void {
     const outer = unit / stripes;
     const column = (unit % stripes) * stripe;
     reduceStripe<R>(
-      out + (<usize>(outer * inner + column) << 2),
-      x + (<usize>(outer * length * inner + column) << 2),
-      <usize>inner << 2,
+      out + ((<usize>(outer * inner + column)) << 2),
+      x + ((<usize>(outer * length * inner + column)) << 2),
+      (<usize>inner) << 2,
       length,
       min(stripe, inner - column),
       scratch,
@@ -281,7 +277,7 @@ function divideByLength(begin: i32, end: i32): void {
   const divisor = f32(length);
   if (inner == 1) {
     for (let row = begin; row < end; row++) {
-      const at = out + (<usize>row << 2);
+      const at = out + ((<usize>row) << 2);
       store<f32>(at, div<f32>(load<f32>(at), divisor));
     }
     return;
@@ -292,7 +288,7 @@ function divideByLength(begin: i32, end: i32): void {
     const first = (unit / stripes) * inner + column;
     const last = first + min(stripe, inner - column);
     for (let i = first; i < last; i++) {
-      const at = out + (<usize>i << 2);
+      const at = out + ((<usize>i) << 2);
       store<f32>(at, div<f32>(load<f32>(at), divisor));
     }
   }
@@ -304,16 +300,16 @@ export function argReduce(begin: i32, end: i32): void {
   const length = argument(3);
   const inner = argument(4);
   for (let unit = begin; unit < end; unit++) {
-    const first = addressArgument(2) + (<usize>((unit / inner) * length * inner + (unit % inner)) << 2);
+    const first = addressArgument(2) + ((<usize>((unit / inner) * length * inner + (unit % inner))) << 2);
     let best = 0;
     let known = length > 0 ? load<f32>(first) : 0;
     for (let i = 1; i < length; i++) {
-      const value = load<f32>(first + (<usize>(i * inner) << 2));
+      const value = load<f32>(first + ((<usize>(i * inner)) << 2));
       if (smallest ? value < known : value > known) {
         known = value;
         best = i;
       }
     }
-    store<i32>(addressArgument(1) + (<usize>unit << 2), best);
+    store<i32>(addressArgument(1) + ((<usize>unit) << 2), best);
   }
 }

@@ -10,12 +10,12 @@ function exponentials(out: usize, x: usize, columns: i32, top: f32): void {
   if (ASC_FEATURE_SIMD) {
     const top4 = f32x4.splat(top);
     for (; j + 4 <= columns; j += 4) {
-      const at = <usize>j << 2;
+      const at = (<usize>j) << 2;
       v128.store(out + at, functions.exp<v128>(sub<v128>(v128.load(x + at), top4)));
     }
   }
   for (; j < columns; j++) {
-    const at = <usize>j << 2;
+    const at = (<usize>j) << 2;
     store<f32>(out + at, functions.exp<f32>(sub<f32>(load<f32>(x + at), top)));
   }
 }
@@ -25,12 +25,12 @@ function divideRow(out: usize, columns: i32, divisor: f32): void {
   if (ASC_FEATURE_SIMD) {
     const divisor4 = f32x4.splat(divisor);
     for (; j + 4 <= columns; j += 4) {
-      const at = out + (<usize>j << 2);
+      const at = out + ((<usize>j) << 2);
       v128.store(at, div<v128>(v128.load(at), divisor4));
     }
   }
   for (; j < columns; j++) {
-    const at = out + (<usize>j << 2);
+    const at = out + ((<usize>j) << 2);
     store<f32>(at, div<f32>(load<f32>(at), divisor));
   }
 }
@@ -42,12 +42,12 @@ function subtractTwice(out: usize, x: usize, columns: i32, top: f32, shift: f32)
     const top4 = f32x4.splat(top);
     const shift4 = f32x4.splat(shift);
     for (; j + 4 <= columns; j += 4) {
-      const at = <usize>j << 2;
+      const at = (<usize>j) << 2;
       v128.store(out + at, sub<v128>(sub<v128>(v128.load(x + at), top4), shift4));
     }
   }
   for (; j < columns; j++) {
-    const at = <usize>j << 2;
+    const at = (<usize>j) << 2;
     store<f32>(out + at, sub<f32>(sub<f32>(load<f32>(x + at), top), shift));
   }
 }
@@ -60,7 +60,7 @@ export function softmax(begin: i32, end: i32, thread: i32): void {
   const columns = argument(3);
   const scratch = addressArgument(4) + <usize>thread * addressArgument(5);
   for (let row = begin; row < end; row++) {
-    const offset = <usize>(row * columns) << 2;
+    const offset = (<usize>(row * columns)) << 2;
     const out = addressArgument(1) + offset;
     const x = addressArgument(2) + offset;
     const top = reduceRow<Max>(x, columns, scratch);

@@ -153,13 +153,13 @@ function over<Operation>(begin: i32, end: i32): void {
   const operation = changetype<Operation>(0);
   const p = argumentAddress(3);
   const q = argumentAddress(4);
-  let out = addressArgument(1) + (<usize>begin << 2);
-  let x = addressArgument(2) + (<usize>begin << 2);
-  const last = out + (<usize>(end - begin) << 2);
+  let out = addressArgument(1) + ((<usize>begin) << 2);
+  let x = addressArgument(2) + ((<usize>begin) << 2);
+  const last = out + ((<usize>(end - begin)) << 2);
   if (ASC_FEATURE_SIMD) {
     const p4 = spread<v128>(p);
     const q4 = spread<v128>(q);
-    const whole = out + (<usize>((end - begin) & ~3) << 2);
+    const whole = out + ((<usize>((end - begin) & ~3)) << 2);
     while (out < whole) {
       storeLanes<v128>(out, operation.of<v128>(loadLanes<v128>(x), p4, q4));
       out += 16;

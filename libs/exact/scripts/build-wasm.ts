@@ -65,7 +65,9 @@ async function compile(features: readonly Feature[]): Promise<Uint8Array> {
 /** The lanes' small functions must be inlined everywhere, which the compiler's own levels leave out. */
 function optimise(binary: Uint8Array, features: readonly Feature[]): Uint8Array {
   const module = binaryen.readBinary(binary);
-  module.setFeatures([...basis, ...features.map((feature) => featureBits[feature])].reduce((all, bit) => all | bit, 0));
+  let bits = binaryen.Features.MVP;
+  for (const bit of [...basis, ...features.map((feature) => featureBits[feature])]) bits |= bit;
+  module.setFeatures(bits);
   binaryen.setOptimizeLevel(3);
   binaryen.setShrinkLevel(0);
   binaryen.setAlwaysInlineMaxSize(120);

@@ -1,6 +1,6 @@
 import { contractionBits, contractionBlock } from '../contraction-ranges.ts';
 import type { ConvolutionGeometry, ExactKernels, PoolGeometry } from '../kernels.ts';
-import { leftPanel, nanosecondsOfPacking, nanosecondsOfProduct, pack, rightPanel, scratchSizes } from './contraction.ts';
+import { nanosecondsOfPacking, nanosecondsOfProduct, pack, rightPanel, scratchSizes } from './contraction.ts';
 import { packedFormats } from './packed-format.ts';
 import type { WasmRuntime } from './runtime.ts';
 import { stripeRows, stripeScratch } from './scratch.ts';

@@ -14,6 +14,8 @@ export class UnavailableVariantError extends ExactError {
 export class NotAllocatedError extends ExactError {
   override readonly name = 'NotAllocatedError';
   constructor(address: number) {
-    super(`No array starts at ${String(address)}: it was freed before, or is a subarray. Free what allocate returned, once.`);
+    super(
+      `No array starts at ${String(address)}: it was freed before, or is a subarray. Free what allocate returned, once.`,
+    );
   }
 }

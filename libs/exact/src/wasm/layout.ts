@@ -16,7 +16,10 @@ function joinAxes(shape: readonly number[], strides: readonly (readonly number[]
     } else joined.push({ length, steps });
   });
   while (joined.length < shape.length) joined.unshift({ length: 1, steps: strides.map(() => 0) });
-  return [joined.map(({ length }) => length), ...strides.map((_, operand) => joined.map(({ steps }) => steps[operand] as number))];
+  return [
+    joined.map(({ length }) => length),
+    ...strides.map((_, operand) => joined.map(({ steps }) => steps[operand] as number)),
+  ];
 }
 
 /** The same elements in as few axes as possible. */

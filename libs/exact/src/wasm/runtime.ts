@@ -13,8 +13,6 @@ const initialBytes = 16 * 2 ** 20;
 const largestMemoryBytes = 2 ** 32;
 /** Without shared memory, views end when the memory grows: it has its full size from the start, which costs nothing until it is used. */
 const fixedMemoryBytes = 2 ** 30;
-/** Waking a thread and waiting for it costs some microseconds: smaller jobs run alone. */
-const sharedFromNanoseconds = 30_000;
 const argumentBytes = 64;
 
 const constructors = { float32: Float32Array, int32: Int32Array, int8: Int8Array, uint8: Uint8Array };
@@ -28,6 +26,11 @@ export interface WasmOptions {
   maximumBytes?: number;
   /** Whether to use memory that threads could share; true unless given. */
   sharedMemory?: boolean;
+  /**
+   * Estimated duration from which a job is shared with the other threads; waking them and waiting for them costs some
+   * microseconds. 30,000 unless given.
+   */
+  sharedFromNanoseconds?: number;
 }
 
 /** An instance of the kernels: its memory, its threads, and jobs that run on them. */
@@ -36,20 +39,31 @@ export class WasmRuntime {
   readonly format: PackedFormat;
   readonly threads: number;
   readonly #exports: KernelExports;
+  readonly #sharedFromNanoseconds: number;
   readonly #memory: WasmMemory;
   readonly #workers: Worker[] = [];
   readonly #integers: Int32Array;
   readonly #floats: Float32Array;
 
-  constructor({ threads = 1, variant, maximumBytes, sharedMemory = true }: WasmOptions) {
+  constructor({
+    threads = 1,
+    variant,
+    maximumBytes,
+    sharedMemory = true,
+    sharedFromNanoseconds = 30_000,
+  }: WasmOptions) {
     const loaded = loadModule(variant, sharedMemory);
-    const limit = Math.min(maximumBytes ?? (loaded.isShared ? largestMemoryBytes : fixedMemoryBytes), largestMemoryBytes);
+    const limit = Math.min(
+      maximumBytes ?? (loaded.isShared ? largestMemoryBytes : fixedMemoryBytes),
+      largestMemoryBytes,
+    );
     const memory = createMemory(limit, loaded.isShared);
     this.#exports = instantiate(loaded.module, memory);
     this.#memory = new WasmMemory(memory, this.#exports.heapAddress(), limit);
     const argumentsAt = this.#exports.controlAddress() + argumentBytes;
     this.#integers = new Int32Array(memory.buffer, argumentsAt, 64);
     this.#floats = new Float32Array(memory.buffer, argumentsAt, 64);
+    this.#sharedFromNanoseconds = sharedFromNanoseconds;
     this.variant = loaded.variant;
     this.format = chooseFormat(loaded.variant, this.#exports);
     this.threads = loaded.isShared ? Math.max(1, Math.floor(threads)) : 1;
@@ -96,7 +110,7 @@ export class WasmRuntime {
   /** Runs the job whose integer arguments are given, in units of the estimated duration. */
   run(kind: JobKind, units: number, nanosecondsOfUnit: number, integers: readonly number[]): void {
     for (let index = 0; index < integers.length; index++) this.#integers[index] = integers[index] as number;
-    if (this.#workers.length === 0 || units < 2 || units * nanosecondsOfUnit < sharedFromNanoseconds)
+    if (this.#workers.length === 0 || units < 2 || units * nanosecondsOfUnit < this.#sharedFromNanoseconds)
       this.#exports.run(jobKinds[kind], units);
     else {
       const chunk = Math.ceil(units / Math.min(units, this.threads * 4));

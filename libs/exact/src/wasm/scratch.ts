@@ -4,7 +4,7 @@ const stripe = 64;
 /** Floats for the results of a list's blocks of 64, of their blocks, and so on. */
 function resultsOf(length: number): number {
   let results = 0;
-  for (let left = length; left > block; ) {
+  for (let left = length; left > block;) {
     left = Math.ceil(left / block);
     results += left;
   }
