@@ -6,8 +6,14 @@ export {
   type RecordedTensor,
 } from './backend/recording.ts';
 export { type ExactBackendOptions, registerExactBackend } from './backend/register.ts';
+export { adamStep, dropoutMask, type DropoutPlace, momentumStep, sgdStep } from './backend/training.ts';
 export { type AdamOptions, adamCoefficients, type BetaPowers, initialBetaPowers } from './adam-coefficients.ts';
 export { contractionBits, contractionBlock, contractionRanges } from './contraction-ranges.ts';
 export * from './errors.ts';
 export * from './kernels.ts';
 export { createReferenceKernels } from './reference/reference-kernels.ts';
+export { NotAllocatedError, UnavailableVariantError } from './wasm/errors.ts';
+export { type WasmVariant, wasmVariants } from './wasm/module.ts';
+export { type PackedFormat } from './wasm/packed-format.ts';
+export { type WasmOptions } from './wasm/runtime.ts';
+export { createWasmKernels, type WasmKernels } from './wasm/wasm-kernels.ts';
