@@ -10,11 +10,12 @@ import { poolingKernels } from './kernels/pooling.ts';
 import { productKernels } from './kernels/products.ts';
 import { reductionKernels } from './kernels/reductions.ts';
 import { rowKernels } from './kernels/rows.ts';
+import { trainingKernels } from './kernels/training.ts';
 import { viewKernels } from './kernels/views.ts';
 import { checkStartup } from './startup.ts';
 import { tf } from './tf.ts';
 
-/** Every kernel of TensorFlow.js that exact/1 defines. */
+/** Every kernel of TensorFlow.js that exact/1 defines, and our own. */
 export const definedKernels: KernelTable = {
   ...elementwiseKernels,
   ...logicKernels,
@@ -24,6 +25,7 @@ export const definedKernels: KernelTable = {
   ...convolutionKernels,
   ...poolingKernels,
   ...rowKernels,
+  ...trainingKernels,
 };
 
 /** Names of all kernels that TensorFlow.js may call: its exported constants hold them. */

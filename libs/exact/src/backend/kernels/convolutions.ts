@@ -10,7 +10,7 @@ interface ConvolutionAttributes {
   strides: [number, number] | number;
   pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
   dataFormat?: 'NHWC' | 'NCHW';
-  dilations?: [number, number] | number;
+  dilations?: [number, number] | number | null;
   dimRoundingMode?: 'floor' | 'round' | 'ceil';
   filterShape?: [number, number, number, number];
   inputShape?: [number, number, number, number];
@@ -30,7 +30,7 @@ function geometryOf(
     strides,
     pad,
     dataFormat = 'NHWC',
-    dilations = 1,
+    dilations,
     dimRoundingMode,
   } = attributes as unknown as ConvolutionAttributes;
   if (dataFormat !== 'NHWC')
@@ -39,7 +39,7 @@ function geometryOf(
     xShape as Shape4,
     filterShape as Shape4,
     strides,
-    dilations,
+    dilations ?? 1,
     pad,
     dimRoundingMode,
     depthwise,

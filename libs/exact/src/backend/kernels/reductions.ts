@@ -106,13 +106,28 @@ const booleanKernel =
       foldIntegers(out, values, extent, start, combine);
     });
 
+function argIntegers(
+  operation: 'argMax' | 'argMin',
+  out: Int32Array,
+  x: TensorValues,
+  { outer, length, inner }: ReductionExtent,
+): void {
+  for (let o = 0; o < outer; o++)
+    for (let i = 0; i < inner; i++) {
+      const at = (l: number): number => x[(o * length + l) * inner + i] as number;
+      let best = 0;
+      for (let l = 1; l < length; l++) if (operation === 'argMax' ? at(l) > at(best) : at(l) < at(best)) best = l;
+      out[o * inner + i] = best;
+    }
+}
+
 const argKernel =
   (kernel: string, operation: 'argMax' | 'argMin'): KernelFunction =>
   (backend, inputs, attributes) => {
     const x = required(inputs, 'x');
-    if (!isFloat(x)) throw new UnsupportedArgumentError(kernel, `it does not take ${x.dtype}; cast it to float32.`);
     return reduceAxes(backend, kernel, x, attributes, 'int32', (out, values, extent) => {
-      backend.kernels.argReduce(operation, out as Int32Array, values as Float32Array, extent);
+      if (isFloat(x)) backend.kernels.argReduce(operation, out as Int32Array, values as Float32Array, extent);
+      else argIntegers(operation, out as Int32Array, values, extent);
     });
   };
 
