@@ -6,7 +6,7 @@ import { multiplyTile, setContraction, tileColumns, tileRows } from './multiply'
 import { packGroups } from './pack';
 
 /** Groups of four vectors that one unit packs. */
-const groupsOfUnit: i32 = 4;
+const groupsOfUnit: i32 = 16;
 
 /** Packs the units from firstUnit up to endUnit of an operand; each is some groups of vectors in one block. */
 export function packOperand(

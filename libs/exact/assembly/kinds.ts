@@ -4,7 +4,7 @@ import { contractItem, multiplyTiles, packBlocks } from './contraction';
 import { convolveFilterBlocks, convolveRows } from './convolution';
 import { copyStrided, gatherRows, normalise, segmentSum } from './moves';
 import { adamStep, momentumStep, sgdStep } from './optimizers';
-import { avgPool, maxPool, poolGradient } from './pool';
+import { avgPool, maxPool, poolGradient, poolGradientApart } from './pool';
 import { dropoutMask } from './random';
 import { argReduce, reduce } from './reduce';
 import { softmax } from './softmax';
@@ -60,5 +60,7 @@ export function runKind(kind: i32, begin: i32, end: i32, thread: i32): void {
       return avgPool(begin, end, thread);
     case 22:
       return poolGradient(begin, end, thread);
+    case 23:
+      return poolGradientApart(begin, end);
   }
 }

@@ -22,6 +22,11 @@ export function spread<T>(address: usize): T {
   else return load<f32>(address);
 }
 
+export function everyLane<T>(x: f32): T {
+  if (isVector<T>()) return f32x4.splat(x);
+  else return x;
+}
+
 export function zero<T>(): T {
   if (isVector<T>()) return f32x4.splat(0);
   else return 0;

@@ -5,6 +5,9 @@ import { format, formatInt16, formatInt8Offset, leftPanel } from './format';
 /** Vectors are packed in groups of four, the lanes of a v128. */
 const group: i32 = 4;
 
+/** What lies behind a vector's last row, as wide as the groups of a unit. */
+const zeros: usize = memory.data(16 * 16 + 16);
+
 /**
  * Packs the groups from firstGroup up to endGroup of one block of the `count` vectors at `source`; strides in bytes.
  * `scales` receives 2^(e - bits) of each vector, `corrections` (unless 0) -128 times the sum of its quantised values.
@@ -27,9 +30,24 @@ export function packGroups(
   const steps = format == formatInt16 ? ((length + 3) & ~3) >> 1 : (length + 3) >> 2;
   const groupsInPanel = panelWidth / group;
   const offset: i32 = format == formatInt8Offset && panelWidth != leftPanel ? 128 : 0;
+  const panelBytes = <usize>steps * stepBytes;
+  if (ASC_FEATURE_SIMD && elementStride != 4) {
+    packAcross(
+      source + <usize>(firstGroup * group) * vectorStride,
+      elementStride,
+      length,
+      endGroup - firstGroup,
+      packed + <usize>(firstGroup / groupsInPanel) * panelBytes,
+      panelBytes,
+      panelWidth,
+      bits,
+      scales + ((<usize>firstGroup) << 4),
+      offset,
+    );
+  }
   for (let g = firstGroup; g < endGroup; g++) {
     const first = g * group;
-    const panel = packed + <usize>(g / groupsInPanel) * steps * stepBytes + <usize>(g % groupsInPanel) * 16;
+    const panel = packed + <usize>(g / groupsInPanel) * panelBytes + <usize>(g % groupsInPanel) * 16;
     if (ASC_FEATURE_SIMD) {
       if (elementStride == 4) {
         const last = count - 1;
@@ -40,11 +58,6 @@ export function packGroups(
         const scale = storeScales(largestAlong(r0, r1, r2, r3, length), bits, scales + ((<usize>first) << 2));
         if (format == formatInt16) quantiseAlong16(r0, r1, r2, r3, length, scale, bits, panel, stepBytes);
         else quantiseAlong8(r0, r1, r2, r3, length, scale, bits, panel, stepBytes, offset);
-      } else {
-        const column = source + <usize>first * vectorStride;
-        const scale = storeScales(largestAcross(column, elementStride, length), bits, scales + ((<usize>first) << 2));
-        if (format == formatInt16) quantiseAcross16(column, elementStride, length, scale, bits, panel, stepBytes);
-        else quantiseAcross8(column, elementStride, length, scale, bits, panel, stepBytes, offset);
       }
       if (corrections != 0) storeCorrections(panel, stepBytes, steps, corrections + ((<usize>first) << 2));
     } else {
@@ -95,20 +108,6 @@ function largestAlong(r0: usize, r1: usize, r2: usize, r3: usize, length: i32): 
   const a = f32x4.pmax(v128.shuffle<f32>(m0, m1, 0, 1, 4, 5), v128.shuffle<f32>(m0, m1, 2, 3, 6, 7));
   const b = f32x4.pmax(v128.shuffle<f32>(m2, m3, 0, 1, 4, 5), v128.shuffle<f32>(m2, m3, 2, 3, 6, 7));
   return f32x4.pmax(v128.shuffle<f32>(a, b, 0, 2, 4, 6), v128.shuffle<f32>(a, b, 1, 3, 5, 7));
-}
-
-/** Largest magnitude of each of four neighbouring columns. */
-function largestAcross(column: usize, elementStride: usize, length: i32): v128 {
-  let m0 = f32x4.splat(0);
-  let m1 = m0;
-  let k = 0;
-  for (; k + 2 <= length; k += 2) {
-    m0 = f32x4.pmax(m0, f32x4.abs(v128.load(column)));
-    m1 = f32x4.pmax(m1, f32x4.abs(v128.load(column + elementStride)));
-    column += elementStride << 1;
-  }
-  if (k < length) m0 = f32x4.pmax(m0, f32x4.abs(v128.load(column)));
-  return f32x4.pmax(m0, m1);
 }
 
 /** Stores 2^(e - bits) and returns 2^(bits - e). With b = e + 126, the exponent's bits; e = -99 where all is zero. */
@@ -236,54 +235,157 @@ function quantiseAlong8(
   }
 }
 
-/** The row at an index, or zeros behind the last one. */
-function rowOrZero(column: usize, elementStride: usize, k: i32, length: i32): v128 {
-  return k < length ? v128.load(column + <usize>k * elementStride) : f32x4.splat(0);
-}
-
-/** One step: two elements of four columns. */
-function pairs16(q0: v128, q1: v128, lower: v128, least: v128, largest: v128): v128 {
-  return clamp16(v128.or(v128.and(q0, lower), i32x4.shl(q1, 16)), least, largest);
-}
-
-function quantiseAcross16(
-  column: usize,
+/**
+ * Packs neighbouring columns, row by row, so that memory is read in the order in which it lies. `scales` holds the
+ * largest magnitudes in between. The first group is a panel's first.
+ */
+function packAcross(
+  source: usize,
   elementStride: usize,
   length: i32,
-  scale: v128,
+  groups: i32,
+  packed: usize,
+  panelBytes: usize,
+  panelWidth: i32,
   bits: i32,
+  scales: usize,
+  offset: i32,
+): void {
+  largestAcross(source, elementStride, length, groups, scales);
+  for (let g = 0; g < groups; g++) {
+    const at = scales + ((<usize>g) << 4);
+    storeScales(v128.load(at), bits, at);
+  }
+  const stepBytes = <usize>(panelWidth * 4);
+  // From one group to the next: within a panel, or on to the next panel.
+  const inside: usize = panelWidth == leftPanel ? panelBytes : 16;
+  const beyond: usize = panelWidth == leftPanel ? panelBytes : panelBytes - 16;
+  const rowsInStep = format == formatInt16 ? 2 : 4;
+  const padded = (length + 3) & ~3;
+  const whole = length & -rowsInStep;
+  let row = source;
+  let k = 0;
+  for (; k < whole; k += rowsInStep) {
+    if (format == formatInt16) quantiseAcross16(row, row + elementStride, groups, packed, inside, beyond, bits, scales);
+    else {
+      const third = row + elementStride * 2;
+      quantiseAcross8(
+        row,
+        row + elementStride,
+        third,
+        third + elementStride,
+        groups,
+        packed,
+        inside,
+        beyond,
+        bits,
+        scales,
+        offset,
+      );
+    }
+    row += elementStride * rowsInStep;
+    packed += stepBytes;
+  }
+  for (; k < padded; k += rowsInStep) {
+    if (format == formatInt16)
+      quantiseAcross16(rowOrZero(row, k, length), zeros, groups, packed, inside, beyond, bits, scales);
+    else
+      quantiseAcross8(
+        row,
+        rowOrZero(row + elementStride, k + 1, length),
+        rowOrZero(row + elementStride * 2, k + 2, length),
+        zeros,
+        groups,
+        packed,
+        inside,
+        beyond,
+        bits,
+        scales,
+        offset,
+      );
+    packed += stepBytes;
+  }
+}
+
+/** A row behind the last one of a vector is zero. */
+function rowOrZero(row: usize, k: i32, length: i32): usize {
+  return k < length ? row : zeros;
+}
+
+/** Largest magnitudes of neighbouring columns, four rows at a time. */
+function largestAcross(source: usize, elementStride: usize, length: i32, groups: i32, to: usize): void {
+  const end = to + ((<usize>groups) << 4);
+  for (let at = to; at < end; at += 16) v128.store(at, f32x4.splat(0));
+  let row = source;
+  let k = 0;
+  for (; k + 4 <= length; k += 4) {
+    let x = row;
+    const second = elementStride;
+    const third = elementStride * 2;
+    const fourth = elementStride * 3;
+    for (let at = to; at < end; at += 16) {
+      const a = f32x4.pmax(f32x4.abs(v128.load(x)), f32x4.abs(v128.load(x + second)));
+      const b = f32x4.pmax(f32x4.abs(v128.load(x + third)), f32x4.abs(v128.load(x + fourth)));
+      v128.store(at, f32x4.pmax(v128.load(at), f32x4.pmax(a, b)));
+      x += 16;
+    }
+    row += elementStride << 2;
+  }
+  for (; k < length; k++) {
+    let x = row;
+    for (let at = to; at < end; at += 16) {
+      v128.store(at, f32x4.pmax(v128.load(at), f32x4.abs(v128.load(x))));
+      x += 16;
+    }
+    row += elementStride;
+  }
+}
+
+/** 2^(bits - e) from 2^(e - bits): their exponents' bits add up to twice the bias. */
+function inverted(scale: v128): v128 {
+  return i32x4.sub(i32x4.splat(254 << 23), scale);
+}
+
+/** One step of each group: two elements of four columns. */
+function quantiseAcross16(
+  r0: usize,
+  r1: usize,
+  groups: i32,
   to: usize,
-  step: usize,
+  inside: usize,
+  beyond: usize,
+  bits: i32,
+  scales: usize,
 ): void {
   const round = v128.load32_splat(rounder);
   const limit = (1 << bits) - 1;
   const largest = i16x8.splat(<i16>limit);
   const least = i16x8.neg(largest);
   const lower = i32x4.splat(0xffff);
-  const padded = (length + 3) & ~3;
-  const end = column + <usize>(length & ~1) * elementStride;
-  let row = column;
-  for (; row < end; row += elementStride << 1) {
-    const q0 = quantised(v128.load(row), scale, round);
-    const q1 = quantised(v128.load(row + elementStride), scale, round);
-    v128.store(to, pairs16(q0, q1, lower, least, largest));
-    to += step;
-  }
-  for (let k = length & ~1; k < padded; k += 2) {
-    const q0 = quantised(rowOrZero(column, elementStride, k, length), scale, round);
-    v128.store(to, pairs16(q0, i32x4.splat(0), lower, least, largest));
-    to += step;
+  for (let g = 0; g < groups; g++) {
+    const scale = inverted(v128.load(scales));
+    const q0 = quantised(v128.load(r0), scale, round);
+    const q1 = quantised(v128.load(r1), scale, round);
+    v128.store(to, clamp16(v128.or(v128.and(q0, lower), i32x4.shl(q1, 16)), least, largest));
+    to += (g & 1) == 0 ? inside : beyond;
+    scales += 16;
+    r0 += 16;
+    r1 += 16;
   }
 }
 
+/** One step of each group: four elements of four columns. */
 function quantiseAcross8(
-  column: usize,
-  elementStride: usize,
-  length: i32,
-  scale: v128,
-  bits: i32,
+  r0: usize,
+  r1: usize,
+  r2: usize,
+  r3: usize,
+  groups: i32,
   to: usize,
-  step: usize,
+  inside: usize,
+  beyond: usize,
+  bits: i32,
+  scales: usize,
   offset: i32,
 ): void {
   const round = v128.load32_splat(rounder);
@@ -291,18 +393,24 @@ function quantiseAcross8(
   const largest = i8x16.splat(<i8>limit);
   const least = i8x16.neg(largest);
   const shift = i8x16.splat(<i8>offset);
-  for (let k = 0; k < length; k += 4) {
+  for (let g = 0; g < groups; g++) {
+    const scale = inverted(v128.load(scales));
     const q = narrow8(
-      quantised(rowOrZero(column, elementStride, k, length), scale, round),
-      quantised(rowOrZero(column, elementStride, k + 1, length), scale, round),
-      quantised(rowOrZero(column, elementStride, k + 2, length), scale, round),
-      quantised(rowOrZero(column, elementStride, k + 3, length), scale, round),
+      quantised(v128.load(r0), scale, round),
+      quantised(v128.load(r1), scale, round),
+      quantised(v128.load(r2), scale, round),
+      quantised(v128.load(r3), scale, round),
       least,
       largest,
     );
     const columns = v128.shuffle<i8>(q, q, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     v128.store(to, i8x16.add(columns, shift));
-    to += step;
+    to += (g & 1) == 0 ? inside : beyond;
+    scales += 16;
+    r0 += 16;
+    r1 += 16;
+    r2 += 16;
+    r3 += 16;
   }
 }
 

@@ -1,7 +1,19 @@
 // §9: pooling and its gradients, channels side by side.
 import { leastValue } from './constants';
 import { addressArgument, argument } from './job';
-import { isLess, isLessOrEqual, keep, larger, loadLanes, storeLanes } from './lanes';
+import {
+  choose,
+  isEqual,
+  isLess,
+  isLessOrEqual,
+  keep,
+  larger,
+  loadLanes,
+  everyLane,
+  spread,
+  storeLanes,
+  zero,
+} from './lanes';
 import { reduceStripe, stripe, Sum } from './reduce';
 import { div } from './values';
 
@@ -203,5 +215,64 @@ export function poolGradient(begin: i32, end: i32, thread: i32): void {
         else if (given == 1) memory.copy(out, last, bytes);
         else reduceStripe<Sum>(out, list, stripeBytes, positions, wide, working);
       }
+  }
+}
+
+/** The largest of a window's places, and dy at the first place that has it. */
+function giveToFirst<T>(item: usize, target: usize, outY: i32, outX: i32, offset: usize, dy: usize): void {
+  let top = spread<T>(leastValue);
+  for (let kh = 0; kh < filterHeight(); kh++)
+    for (let kw = 0; kw < filterWidth(); kw++) {
+      const x = seen(item, outY, outX, kh, kw);
+      if (x != 0) top = larger<T>(top, loadLanes<T>(x + offset));
+    }
+  let left = loadLanes<T>(dy + offset);
+  for (let kh = 0; kh < filterHeight(); kh++)
+    for (let kw = 0; kw < filterWidth(); kw++) {
+      const x = seen(item, outY, outX, kh, kw);
+      if (x == 0) continue;
+      const wins = isEqual<T>(loadLanes<T>(x + offset), top);
+      storeLanes<T>(target + (x - item) + offset, keep<T>(wins, left));
+      left = choose<T>(wins, zero<T>(), left);
+    }
+}
+
+/** Every place of a window receives the same. */
+function giveToAll<T>(item: usize, target: usize, outY: i32, outX: i32, offset: usize, dy: usize, inside: f32): void {
+  const share = div<T>(loadLanes<T>(dy + offset), everyLane<T>(inside));
+  for (let kh = 0; kh < filterHeight(); kh++)
+    for (let kw = 0; kw < filterWidth(); kw++) {
+      const x = seen(item, outY, outX, kh, kw);
+      if (x != 0) storeLanes<T>(target + (x - item) + offset, share);
+    }
+}
+
+/**
+ * As `poolGradient`, where no two windows share a place: each place then receives a sum of one value, which is that value.
+ * `out` holds zeros. Units are rows of windows.
+ */
+export function poolGradientApart(begin: i32, end: i32): void {
+  const isMax = argument(15) != 0;
+  const bytes = (<usize>channels()) << 2;
+  for (let row = begin; row < end; row++) {
+    const outY = row % outHeight();
+    const image = <usize>(row / outHeight()) * imageBytes(inHeight(), inWidth());
+    // Without x, places are those of the gradient itself.
+    const target = addressArgument(14) + image;
+    const item = isMax ? addressArgument(15) + image : target;
+    for (let outX = 0; outX < outWidth(); outX++) {
+      const dy = addressArgument(18) + <usize>(row * outWidth() + outX) * bytes;
+      const inside = isMax ? <f32>0 : f32(insideOf(outY, outX));
+      let at: usize = 0;
+      if (ASC_FEATURE_SIMD)
+        for (; at + 16 <= bytes; at += 16) {
+          if (isMax) giveToFirst<v128>(item, target, outY, outX, at, dy);
+          else giveToAll<v128>(item, target, outY, outX, at, dy, inside);
+        }
+      for (; at < bytes; at += 4) {
+        if (isMax) giveToFirst<f32>(item, target, outY, outX, at, dy);
+        else giveToAll<f32>(item, target, outY, outX, at, dy, inside);
+      }
+    }
   }
 }

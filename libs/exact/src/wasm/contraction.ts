@@ -101,11 +101,11 @@ export function pack(
   scales: number,
   corrections: number,
 ): void {
-  const groups = Math.ceil(Math.ceil(count / 4) / 4);
+  const groups = Math.ceil(Math.ceil(count / 4) / 16);
   runtime.run(
     'packBlocks',
     Math.ceil(length / contractionBlock) * groups,
-    16 * Math.min(length, contractionBlock) * nanosecondsOfPacking,
+    64 * Math.min(length, contractionBlock) * nanosecondsOfPacking,
     [
       ...[operand.address + item * operand.itemStride, operand.vectorStride, operand.elementStride],
       ...[count, length, panelWidth, bits, packed, scales, corrections],

@@ -20,6 +20,10 @@ const poolArguments = (g: PoolGeometry): number[] => [
   ...[g.strideHeight, g.strideWidth, g.dilationHeight, g.dilationWidth, g.padTop, g.padLeft],
 ];
 
+/** Whether no element of the input is in two windows. */
+const windowsAreApart = (g: PoolGeometry): boolean =>
+  g.strideHeight > (g.filterHeight - 1) * g.dilationHeight && g.strideWidth > (g.filterWidth - 1) * g.dilationWidth;
+
 type Windows = Pick<
   ExactKernels,
   'conv2d' | 'conv2dFilterGradient' | 'maxPool' | 'maxPoolGradient' | 'avgPool' | 'avgPoolGradient'
@@ -32,6 +36,14 @@ export function windowKernels(runtime: WasmRuntime): Windows {
 
   const poolGradient = (out: Float32Array, dy: Float32Array, xAddress: number, g: PoolGeometry): void => {
     const positions = g.filterHeight * g.filterWidth;
+    if (windowsAreApart(g)) {
+      out.fill(0);
+      runtime.run('poolGradientApart', g.batch * g.outHeight, g.outWidth * g.channels * positions * 0.5, [
+        ...poolArguments(g),
+        ...[out.byteOffset, xAddress, 0, 0, dy.byteOffset],
+      ]);
+      return;
+    }
     const bytes = stripeRows(positions) + stripeScratch(positions);
     runtime.withScratch(bytes * runtime.threads, (scratch) => {
       runtime.run('poolGradient', g.batch * g.inHeight, g.inWidth * g.channels * positions, [

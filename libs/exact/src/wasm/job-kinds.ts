@@ -23,5 +23,6 @@ export const jobKinds = {
   maxPool: 20,
   avgPool: 21,
   poolGradient: 22,
+  poolGradientApart: 23,
 } as const;
 export type JobKind = keyof typeof jobKinds;
