@@ -1,6 +1,6 @@
 // Trains a test model and prints {losses, hash}: node test/train.ts MODEL BACKEND. Outside of Jest, whose contexts are slow.
 import { createHash } from 'node:crypto';
-import { exactBackend, tf } from './backends.ts';
+import { exactBackend, type ExactName, tf, use } from './backends.ts';
 import { digitBatches, symbols, textBatches } from './data.ts';
 import { convolutionalModel, denseModel, type TestModel, transformerModel } from './models.ts';
 
@@ -40,10 +40,9 @@ function train(model: TestModel, training: TrainingName): Trained {
 }
 
 if (import.meta.main) {
-  const [name, backend] = process.argv.slice(2) as [TrainingName, string];
-  exactBackend();
+  const [name, backend] = process.argv.slice(2) as [TrainingName, 'cpu' | ExactName];
   tf.enableProdMode();
-  await tf.setBackend(backend);
-  await tf.ready();
+  await use(backend);
   console.log(JSON.stringify(train(trainings[name].make(), name)));
+  if (backend !== 'cpu') await exactBackend(backend).kernels.dispose();
 }

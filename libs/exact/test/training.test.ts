@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { exactBackend, tf, tfLayers } from './backends.ts';
+import { exactBackend, type ExactName, exactNames, tf, tfLayers, use } from './backends.ts';
 import type { Batch } from './data.ts';
 import { denseModel } from './models.ts';
 import { type Trained, type TrainingName, trainings } from './train.ts';
@@ -10,18 +10,12 @@ import { normals } from './values.ts';
 const run = promisify(execFile);
 
 /** Trains in a process of its own. */
-async function trained(name: TrainingName, backend: 'cpu' | 'exact'): Promise<Trained> {
+async function trained(name: TrainingName, backend: 'cpu' | ExactName): Promise<Trained> {
   const { stdout } = await run(process.execPath, [`${import.meta.dirname}/train.ts`, name, backend]);
   return JSON.parse(stdout.slice(stdout.indexOf('{'))) as Trained;
 }
 
 const mean = (list: number[]): number => list.reduce((sum, x) => sum + x, 0) / list.length;
-
-async function use(backend: 'cpu' | 'exact'): Promise<void> {
-  exactBackend();
-  await tf.setBackend(backend);
-  await tf.ready();
-}
 
 afterEach(() => {
   tf.disposeVariables();
@@ -40,11 +34,16 @@ describe('training on exact/1', () => {
   it.each(names)(
     '%s: learns like float32, to the same bits every time',
     async (name) => {
-      const [float, exact] = await Promise.all([trained(name, 'cpu'), trained(name, 'exact')]);
+      const [float, exact, wasm] = await Promise.all([
+        trained(name, 'cpu'),
+        trained(name, 'exact'),
+        trained(name, 'exact-wasm'),
+      ]);
       const [floatLoss, exactLoss] = [float, exact].map(({ losses }) => mean(losses.slice(-20))) as [number, number];
       expect(exactLoss).toBeLessThan(exact.losses[0]! * 0.7);
       expect(Math.abs(exactLoss - floatLoss)).toBeLessThan(0.15 * floatLoss + 0.03);
       expect(exact.hash).toBe(expectedHashes[name]);
+      expect(wasm).toEqual(exact);
     },
     120_000,
   );
@@ -121,8 +120,8 @@ describe('training on exact/1', () => {
     model.dispose();
   });
 
-  it('keeps memory flat over many steps', async () => {
-    await use('exact');
+  it.each(exactNames)('%s: keeps memory flat over many steps', async (name) => {
+    await use(name);
     const model = denseModel([20, 8, 3]);
     const optimizer = tf.train.adam(1e-3);
     const batches: Batch = () => [tf.tensor(normals(1, 80), [4, 20]), tf.tensor1d([0, 1, 2, 0], 'int32')];
@@ -136,9 +135,9 @@ describe('training on exact/1', () => {
     };
     trainSteps(5);
     const { numTensors, numBytes, numDataBuffers } = tf.memory();
-    const data = exactBackend().numDataIds();
-    trainSteps(500);
+    const data = exactBackend(name).numDataIds();
+    trainSteps(300);
     expect(tf.memory()).toMatchObject({ numTensors, numBytes, numDataBuffers });
-    expect(exactBackend().numDataIds()).toBe(data);
+    expect(exactBackend(name).numDataIds()).toBe(data);
   });
 });

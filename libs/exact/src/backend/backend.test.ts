@@ -1,5 +1,5 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
-import { exactBackend, on, tf } from '../../test/backends.ts';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { exactBackend, exactNames, on, tf, use } from '../../test/backends.ts';
 import { normals } from '../../test/values.ts';
 import { UnsupportedArgumentError, UnsupportedKernelError } from '../errors.ts';
 
@@ -258,14 +258,18 @@ const quantised: Record<string, Compute> = {
   },
 };
 
-describe('the backend exact', () => {
+describe.each(exactNames)('the backend %s', (name) => {
   beforeAll(() => {
     tf.enableProdMode();
   });
 
+  afterAll(async () => {
+    await exactBackend(name).kernels.dispose();
+  });
+
   it.each(Object.entries(rounded))('agrees with float32 up to rounding: %s', async (_, compute) => {
     const expected = await on('cpu', compute);
-    const actual = await on('exact', compute);
+    const actual = await on(name, compute);
     expect(actual.map(({ shape, dtype }) => ({ shape, dtype }))).toEqual(
       expected.map(({ shape, dtype }) => ({ shape, dtype })),
     );
@@ -279,7 +283,7 @@ describe('the backend exact', () => {
 
   it.each(Object.entries(quantised))('agrees with float32 within the quantisation: %s', async (_, compute) => {
     const expected = await on('cpu', compute);
-    const actual = await on('exact', compute);
+    const actual = await on(name, compute);
     expect(actual.map(({ shape, dtype }) => ({ shape, dtype }))).toEqual(
       expected.map(({ shape, dtype }) => ({ shape, dtype })),
     );
@@ -292,8 +296,7 @@ describe('the backend exact', () => {
   });
 
   it('refuses kernels that the profile does not define, by name', async () => {
-    exactBackend();
-    await tf.setBackend('exact');
+    await use(name);
     for (const [call, kernel] of [
       [() => tf.sin(tf.tensor1d([1])), 'Sin'],
       [() => tf.spectral.fft(tf.complex([1], [1])), 'Complex'],
@@ -317,9 +320,8 @@ describe('the backend exact', () => {
   });
 
   it('stays usable and leaks nothing after bad input', async () => {
-    exactBackend();
-    await tf.setBackend('exact');
-    const backend = exactBackend();
+    await use(name);
+    const backend = exactBackend(name);
     const before = backend.numDataIds();
     expect(() => tf.tidy(() => tf.tensor(['text']))).toThrow(UnsupportedArgumentError);
     expect(() =>
@@ -336,16 +338,14 @@ describe('the backend exact', () => {
   });
 
   it('makes entering data values of the profile', async () => {
-    exactBackend();
-    await tf.setBackend('exact');
+    await use(name);
     const x = tf.tidy(() => [...tf.tensor1d([NaN, Infinity, -Infinity, -0, 1e-40, 5]).dataSync()]);
     expect(x.map((value) => Object.is(value, -0))).not.toContain(true);
     expect(x).toEqual([0, 2 ** 100, -(2 ** 100), 0, 0, 5]);
   });
 
   it('does not let a reader change a tensor', async () => {
-    exactBackend();
-    await tf.setBackend('exact');
+    await use(name);
     const x = tf.tensor1d([1, 2]);
     x.dataSync()[0] = 9;
     expect([...x.dataSync()]).toEqual([1, 2]);

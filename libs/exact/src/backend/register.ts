@@ -1,6 +1,6 @@
 import { UnsupportedKernelError } from '../errors.ts';
 import type { ExactKernels } from '../kernels.ts';
-import { createReferenceKernels } from '../reference/reference-kernels.ts';
+import { createWasmKernels } from '../wasm/wasm-kernels.ts';
 import { ExactBackend } from './exact-backend.ts';
 import type { Inputs, KernelTable } from './kernel.ts';
 import { convolutionKernels } from './kernels/convolutions.ts';
@@ -37,7 +37,7 @@ function kernelNames(): string[] {
 export interface ExactBackendOptions {
   /** Name under which TensorFlow.js knows the backend. */
   name?: string;
-  /** What computes: the reference if left out. */
+  /** What computes: WebAssembly in the best variant of this machine if left out. */
   kernels?: ExactKernels;
 }
 
@@ -48,7 +48,7 @@ export interface ExactBackendOptions {
  */
 export function registerExactBackend({
   name = 'exact',
-  kernels = createReferenceKernels(),
+  kernels = createWasmKernels(),
 }: ExactBackendOptions = {}): ExactBackend {
   checkStartup(kernels);
   if ((tf.findBackendFactory(name) as unknown) !== null) tf.removeBackend(name);
