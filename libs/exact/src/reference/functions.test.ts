@@ -27,7 +27,7 @@ const bounds: Partial<Record<UnaryOperation, [truth: (x: number) => number, low:
   {
     exp: [Math.exp, -69.3, 69.3, 1.2],
     expm1: [Math.expm1, -69.3, 69.3, 2.6],
-    log: [Math.log, 2 ** -100, 2 ** 100, 0.8],
+    log: [Math.log, 2 ** -100, 2 ** 100, 0.85],
     log1p: [Math.log1p, -0.999999, 2 ** 100, 2.5],
     sigmoid: [(x) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x))), -69, 69, 2.4],
     tanh: [Math.tanh, -12, 12, 1.4],
