@@ -17,3 +17,12 @@ export { type WasmVariant, wasmVariants } from './wasm/module.ts';
 export { type PackedFormat } from './wasm/packed-format.ts';
 export { type WasmOptions } from './wasm/runtime.ts';
 export { createWasmKernels, type WasmKernels } from './wasm/wasm-kernels.ts';
+export { nativeIsAvailable } from './native/addon.ts';
+export { NativeUnavailableError } from './native/errors.ts';
+export {
+  createNativeKernels,
+  type NativeKernelName,
+  nativeKernelNames,
+  type NativeKernels,
+  type NativeOptions,
+} from './native/native-kernels.ts';

@@ -42,6 +42,7 @@ export class WasmRuntime {
   readonly #sharedFromNanoseconds: number;
   readonly #memory: WasmMemory;
   readonly #workers: Worker[] = [];
+  #view: Uint8Array | undefined;
   readonly #integers: Int32Array;
   readonly #floats: Float32Array;
 
@@ -116,6 +117,13 @@ export class WasmRuntime {
       const chunk = Math.ceil(units / Math.min(units, this.threads * 4));
       this.#exports.share(jobKinds[kind], units, chunk, 1);
     }
+  }
+
+  /** All of the memory, as it is now. */
+  memoryView(): Uint8Array {
+    const { buffer } = this.#memory.memory;
+    if (this.#view?.buffer !== buffer) this.#view = new Uint8Array(buffer);
+    return this.#view;
   }
 
   memoryUsage(): { usedBytes: number; reservedBytes: number } {

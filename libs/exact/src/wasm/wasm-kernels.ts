@@ -22,7 +22,11 @@ export interface WasmKernels extends ExactKernels {
  * @throws ExactMemoryError if even the initial memory cannot be had
  */
 export function createWasmKernels(options: WasmOptions = {}): WasmKernels {
-  const runtime = new WasmRuntime(options);
+  return kernelsOn(new WasmRuntime(options));
+}
+
+/** All kernels over a runtime. */
+export function kernelsOn(runtime: WasmRuntime): WasmKernels {
   return {
     name: `wasm ${runtime.variant} (${String(runtime.threads)} thread${runtime.threads === 1 ? '' : 's'})`,
     variant: runtime.variant,

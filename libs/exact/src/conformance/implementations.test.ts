@@ -1,8 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { runVector, type Vector } from '../conformance/vector.ts';
-import { ExactMemoryError } from '../errors.ts';
 import {
   type AnyArray,
   binaryOperations,
@@ -14,21 +12,57 @@ import {
   unaryOperations,
 } from '../kernels.ts';
 import { createReferenceKernels } from '../reference/reference-kernels.ts';
-import { NotAllocatedError } from './errors.ts';
-import { wasmVariants } from './module.ts';
-import { createWasmKernels, type WasmKernels } from './wasm-kernels.ts';
+import { nativeIsAvailable } from '../native/addon.ts';
+import { NativeUnavailableError } from '../native/errors.ts';
+import { createNativeKernels, nativeKernelNames } from '../native/native-kernels.ts';
+import { wasmVariants } from '../wasm/module.ts';
+import { createWasmKernels } from '../wasm/wasm-kernels.ts';
+import { runVector, type Vector } from './vector.ts';
 
 const reference = createReferenceKernels();
 const vectorFolder = `${import.meta.dirname}/../../vectors`;
 const vectorFiles = readdirSync(vectorFolder).filter((name) => name.endsWith('.json'));
 
-const configurations = [
-  ...wasmVariants.flatMap((variant) => [
-    { variant, threads: 1, sharedMemory: true },
-    { variant, threads: 3, sharedMemory: true },
-  ]),
-  ...wasmVariants.map((variant) => ({ variant, threads: 1, sharedMemory: false })),
-];
+const options = { maximumBytes: 2 ** 28, sharedFromNanoseconds: 0 };
+
+interface Implementation {
+  name: string;
+  /** The ones that differ most from all others are tried more often. */
+  numRuns: number;
+  create: () => ExactKernels;
+}
+
+const wasmImplementations: Implementation[] = wasmVariants.flatMap((variant) =>
+  [
+    { threads: 1, sharedMemory: true },
+    { threads: 3, sharedMemory: true },
+    { threads: 1, sharedMemory: false },
+  ].map((setting) => ({
+    name: `wasm ${variant}, ${String(setting.threads)} thread(s), ${setting.sharedMemory ? 'shared' : 'own'} memory`,
+    numRuns: variant === 'relaxed' && setting.threads === 3 ? 50 : 10,
+    create: () => createWasmKernels({ ...options, ...setting, variant }),
+  })),
+);
+
+/** A processor runs some of the native kernels; a machine without a compiler has none. */
+const runsHere = (kernel: (typeof nativeKernelNames)[number]): boolean => {
+  try {
+    void createNativeKernels({ kernel }).dispose();
+    return true;
+  } catch (error) {
+    if (error instanceof NativeUnavailableError) return false;
+    throw error;
+  }
+};
+const nativeImplementations: Implementation[] = nativeKernelNames
+  .filter((kernel) => nativeIsAvailable() && runsHere(kernel))
+  .map((kernel) => ({
+    name: `native ${kernel}, 3 threads`,
+    numRuns: 20,
+    create: () => createNativeKernels({ ...options, threads: 3, kernel }),
+  }));
+
+if (!nativeIsAvailable()) it.skip('native kernels: not built, as no C++ compiler was found', () => undefined);
 
 /** Values that quantise to ties, saturate, vanish, cancel or differ in magnitude; and ordinary ones. */
 const hardValue = fc.oneof(
@@ -62,7 +96,7 @@ const bits = (array: AnyArray): Uint8Array => new Uint8Array(array.buffer, array
 
 /** Calls a kernel of both implementations on copies of the same arrays and compares all of them afterwards. */
 function expectSame<Arrays extends Record<string, AnyArray>>(
-  wasm: ExactKernels,
+  implementation: ExactKernels,
   arrays: Arrays,
   call: (kernels: ExactKernels, arrays: Arrays) => unknown,
 ): void {
@@ -76,28 +110,30 @@ function expectSame<Arrays extends Record<string, AnyArray>>(
       }),
     ) as Arrays;
   const expected = copy(reference);
-  const actual = copy(wasm);
+  const actual = copy(implementation);
   const expectedResult = call(reference, expected);
-  expect(call(wasm, actual)).toEqual(expectedResult);
+  expect(call(implementation, actual)).toEqual(expectedResult);
   for (const name of Object.keys(arrays))
     if (Buffer.compare(bits(actual[name] as AnyArray), bits(expected[name] as AnyArray)) !== 0)
       expect(Array.from(actual[name] as AnyArray)).toEqual(Array.from(expected[name] as AnyArray));
-  for (const array of Object.values(actual)) wasm.free(array);
+  for (const array of Object.values(actual)) implementation.free(array);
 }
 
 const dimension = fc.integer({ min: 1, max: 70 });
 const floats = (length: number): Float32Array => new Float32Array(length).fill(7);
 
-describe.each(configurations)('$variant, $threads thread(s), shared memory: $sharedMemory', (options) => {
-  const wasm = createWasmKernels({ ...options, maximumBytes: 2 ** 28, sharedFromNanoseconds: 0 });
-  const runs = { numRuns: options.variant === 'relaxed' && options.threads === 3 ? 50 : 10 };
+describe.each([...wasmImplementations, ...nativeImplementations])('$name', ({ numRuns, create }) => {
+  const implementation = create();
+  const runs = { numRuns };
   afterAll(async () => {
-    await wasm.dispose();
+    await implementation.dispose();
   });
 
   it.each(vectorFiles)('gives the committed bits: %s', (file) => {
     const vectors = JSON.parse(readFileSync(`${vectorFolder}/${file}`, 'utf8')) as Vector[];
-    expect(vectors.map((vector) => runVector(wasm, vector)).filter((mismatch) => mismatch !== null)).toEqual([]);
+    expect(vectors.map((vector) => runVector(implementation, vector)).filter((mismatch) => mismatch !== null)).toEqual(
+      [],
+    );
   });
 
   it('multiplies matrices of any shape, transposition and magnitude as the reference does', () => {
@@ -117,7 +153,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
             a: valuesOf(m * length * (repeats === 'a' ? 1 : batch), seed),
             b: valuesOf(length * n * (repeats === 'b' ? 1 : batch), seed.toReversed()),
           };
-          expectSame(wasm, arrays, (kernels, { out, a, b }) => {
+          expectSame(implementation, arrays, (kernels, { out, a, b }) => {
             kernels.matMul(out, a, b, {
               ...{ batch, m, k: length, n, transposeA, transposeB, aBatchStride, bBatchStride },
             });
@@ -130,13 +166,13 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
 
   it('adds up more than 64 blocks of a contraction, and more than 4,096', () => {
     for (const length of [66_000, 140_000, 64 * 64 * 1024 + 5]) {
-      if (length > 200_000 && options.variant !== 'relaxed') continue;
+      if (length > 200_000 && numRuns === 10) continue;
       const arrays = {
         out: floats(2),
         a: valuesOf(length * 2, [1, -0.3, 2e-5, 77]),
         b: valuesOf(length, [0.1, -3, 9]),
       };
-      expectSame(wasm, arrays, (kernels, { out, a, b }) => {
+      expectSame(implementation, arrays, (kernels, { out, a, b }) => {
         kernels.matMul(out, a, b, {
           ...{ batch: 1, m: 2, k: length, n: 1, transposeA: false, transposeB: false },
           ...{ aBatchStride: 0, bBatchStride: 0 },
@@ -149,7 +185,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 3000 }), seeds, hardValue, hardValue, (length, seed, p, q) => {
         const [low, high] = valuesOf(2, [p, q, p]) as unknown as [number, number];
-        expectSame(wasm, { out: floats(length), x: valuesOf(length, seed) }, (kernels, { out, x }) => {
+        expectSame(implementation, { out: floats(length), x: valuesOf(length, seed) }, (kernels, { out, x }) => {
           kernels.unary(operation, out, x, Math.min(low, high), Math.max(low, high));
         });
       }),
@@ -190,7 +226,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
     fc.assert(
       fc.property(layouts, seeds, seeds, ({ layout, aLength, bLength, length }, aSeed, bSeed) => {
         const arrays = { out: floats(length), a: valuesOf(aLength, aSeed), b: valuesOf(bLength, bSeed) };
-        expectSame(wasm, arrays, (kernels, { out, a, b }) => {
+        expectSame(implementation, arrays, (kernels, { out, a, b }) => {
           kernels.binary(operation, out, a, b, layout);
         });
       }),
@@ -202,7 +238,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
     fc.assert(
       fc.property(layouts, seeds, ({ layout, aLength, bLength, length }, seed) => {
         const arrays = { out: new Uint8Array(length), a: valuesOf(aLength, seed), b: valuesOf(bLength, seed) };
-        expectSame(wasm, arrays, (kernels, { out, a, b }) => {
+        expectSame(implementation, arrays, (kernels, { out, a, b }) => {
           kernels.compare(operation, out, a, b, layout);
         });
       }),
@@ -224,7 +260,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
           out: floats(extent.outer * extent.inner),
           x: valuesOf(extent.outer * extent.length * extent.inner, seed),
         };
-        expectSame(wasm, arrays, (kernels, { out, x }) => {
+        expectSame(implementation, arrays, (kernels, { out, x }) => {
           kernels.reduce(operation, out, x, extent);
         });
       }),
@@ -240,7 +276,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
           out: new Int32Array(extent.outer * extent.inner),
           x: valuesOf(extent.outer * extent.length * extent.inner, seed),
         };
-        expectSame(wasm, arrays, (kernels, { out, x }) => {
+        expectSame(implementation, arrays, (kernels, { out, x }) => {
           kernels.argReduce(operation, out, x, extent);
         });
       }),
@@ -251,9 +287,13 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
   it.each(['softmax', 'logSoftmax'] as const)('computes %s', (kernel) => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 300 }), seeds, (rows, columns, seed) => {
-        expectSame(wasm, { out: floats(rows * columns), x: valuesOf(rows * columns, seed) }, (kernels, { out, x }) => {
-          kernels[kernel](out, x, rows, columns);
-        });
+        expectSame(
+          implementation,
+          { out: floats(rows * columns), x: valuesOf(rows * columns, seed) },
+          (kernels, { out, x }) => {
+            kernels[kernel](out, x, rows, columns);
+          },
+        );
       }),
       runs,
     );
@@ -284,7 +324,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
             filter: valuesOf(g.filterHeight * g.filterWidth * g.inChannels * g.outChannels, seed),
             dy: valuesOf(g.batch * g.outHeight * g.outWidth * g.outChannels, seed),
           };
-          expectSame(wasm, arrays, (kernels, { out, gradient, x, filter, dy }) => {
+          expectSame(implementation, arrays, (kernels, { out, gradient, x, filter, dy }) => {
             kernels.conv2d(out, x, filter, g);
             kernels.conv2dFilterGradient(gradient, x, dy, g);
           });
@@ -307,7 +347,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
       filter: valuesOf(27 * 9, [1, -0.02, 0.3]),
       dy: valuesOf(5 * 784 * 9, [1e-6, -2e-4, 3e-5]),
     };
-    expectSame(wasm, arrays, (kernels, { out, gradient, x, filter, dy }) => {
+    expectSame(implementation, arrays, (kernels, { out, gradient, x, filter, dy }) => {
       kernels.conv2d(out, x, filter, g);
       kernels.conv2dFilterGradient(gradient, x, dy, g);
     });
@@ -323,7 +363,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
           ...{ max: floats(outside), avg: floats(outside), maxGradient: floats(inside), avgGradient: floats(inside) },
           ...{ x: valuesOf(inside, seed), dy: valuesOf(outside, seed) },
         };
-        expectSame(wasm, arrays, (kernels, { max, avg, maxGradient, avgGradient, x, dy }) => {
+        expectSame(implementation, arrays, (kernels, { max, avg, maxGradient, avgGradient, x, dy }) => {
           kernels.maxPool(max, x, g);
           kernels.avgPool(avg, x, g);
           kernels.maxPoolGradient(maxGradient, dy, x, g);
@@ -348,7 +388,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
             rows: valuesOf(indices.length * width, seed),
             indices: Int32Array.from(indices),
           };
-          expectSame(wasm, arrays, (kernels, { gathered, summed, table, rows, indices: list }) => {
+          expectSame(implementation, arrays, (kernels, { gathered, summed, table, rows, indices: list }) => {
             kernels.gatherRows(gathered, table, list, 10, width);
             kernels.segmentSum(summed, rows, list, 10, width);
           });
@@ -384,7 +424,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
             return -stride;
           });
           const x = Int32Array.from({ length: total }, (_, index) => Math.imul(index, 0x9e3779b1) | 0);
-          expectSame(wasm, { out: new Int32Array(total + 3), x }, (kernels, { out, x: from }) => {
+          expectSame(implementation, { out: new Int32Array(total + 3), x }, (kernels, { out, x: from }) => {
             kernels.copyStrided(out, from, {
               ...{ shape: shape as never, outOffset: 2, outStrides: denseStrides(outOrder) as never },
               ...{ xOffset, xStrides: xStrides as never },
@@ -402,7 +442,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
         const words = Int32Array.from({ length }, (_, index) => Math.imul(index ^ seed, 0x9e3779b1));
         const x = new Float32Array(words.buffer);
         // NaNs would not survive a copy as floats on every engine, so the arrays are copied as integers.
-        expectSame(wasm, { out: floats(length), words }, (kernels, { out, words: list }) => {
+        expectSame(implementation, { out: floats(length), words }, (kernels, { out, words: list }) => {
           return kernels.normalise(out, new Float32Array(list.buffer, list.byteOffset, x.length));
         });
       }),
@@ -421,7 +461,7 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
           ...{ mask: floats(length), w: valuesOf(length, seed), g: valuesOf(length, seed.toReversed()) },
           ...{ m: valuesOf(length, seed), v: valuesOf(length, seed).map(Math.abs) },
         };
-        expectSame(wasm, arrays, (kernels, { mask, w, g, m, v }) => {
+        expectSame(implementation, arrays, (kernels, { mask, w, g, m, v }) => {
           kernels.dropoutMask(mask, {
             ...{ seedLow: 0x9e3779b9, seedHigh: length, step: 5, substream: 2, stream: 0xffffffff },
             ...{ threshold: t, keepScale: Math.fround(1.1) },
@@ -433,98 +473,5 @@ describe.each(configurations)('$variant, $threads thread(s), shared memory: $sha
       }),
       runs,
     );
-  });
-});
-
-describe('memory', () => {
-  const withKernels = async (maximumBytes: number, use: (kernels: WasmKernels) => void): Promise<void> => {
-    const kernels = createWasmKernels({ maximumBytes });
-    try {
-      use(kernels);
-    } finally {
-      await kernels.dispose();
-    }
-  };
-
-  it('refuses what does not fit, says how much it was, and goes on working', async () => {
-    await withKernels(2 ** 25, (kernels) => {
-      const kept = kernels.allocate('float32', 1000);
-      kept.fill(3);
-      expect(() => kernels.allocate('float32', 2 ** 23)).toThrow(ExactMemoryError);
-      expect(() => kernels.allocate('float32', 2 ** 23)).toThrow(/wasm: 33554432 bytes could not be allocated/);
-      const out = kernels.allocate('float32', 1000);
-      kernels.unary('square', out, kept, 0, 0);
-      expect(new Set(out)).toEqual(new Set([9]));
-    });
-  });
-
-  it('refuses a product whose working memory does not fit, and frees what it had', async () => {
-    await withKernels(2 ** 25, (kernels) => {
-      const side = 1300;
-      const [a, b, out] = [0, 1, 2].map(() => kernels.allocate('float32', side * side)) as [
-        Float32Array,
-        Float32Array,
-        Float32Array,
-      ];
-      const shape = { batch: 1, m: side, k: side, n: side, transposeA: false, transposeB: false };
-      const before = kernels.memoryUsage().usedBytes;
-      const filler = kernels.allocate('uint8', 2 ** 25 - before - 2 ** 20);
-      expect(() => {
-        kernels.matMul(out, a, b, { ...shape, aBatchStride: 0, bBatchStride: 0 });
-      }).toThrow(ExactMemoryError);
-      kernels.free(filler);
-      expect(kernels.memoryUsage().usedBytes).toBe(before);
-      kernels.matMul(out, a, b, { ...shape, aBatchStride: 0, bBatchStride: 0 });
-    });
-  });
-
-  it('keeps views valid while it grows', async () => {
-    await withKernels(2 ** 28, (kernels) => {
-      const first = kernels.allocate('float32', 100).fill(5);
-      const reserved = kernels.memoryUsage().reservedBytes;
-      kernels.allocate('float32', 2 ** 24);
-      expect(kernels.memoryUsage().reservedBytes).toBeGreaterThan(reserved);
-      kernels.unary('neg', first, first, 0, 0);
-      expect(first[99]).toBe(-5);
-    });
-  });
-
-  it('does not grow over any sequence that frees what it allocates', async () => {
-    await withKernels(2 ** 28, (kernels) => {
-      const sizes = fc.array(fc.integer({ min: 1, max: 50_000 }), { minLength: 1, maxLength: 30 });
-      let largest = 0;
-      fc.assert(
-        fc.property(sizes, (lengths) => {
-          largest = Math.max(
-            largest,
-            lengths.reduce((total, length) => total + length * 4 + 64, 0),
-          );
-          const arrays = lengths.map((length) => kernels.allocate('float32', length));
-          const starts = new Set(arrays.map((array) => array.byteOffset));
-          expect(starts.size).toBe(arrays.length);
-          arrays.forEach((array, index) => array.fill(index));
-          arrays.forEach((array, index) => {
-            expect(array.every((value) => value === index)).toBe(true);
-          });
-          for (const array of arrays) kernels.free(array);
-          expect(kernels.memoryUsage().usedBytes).toBe(0);
-        }),
-        { numRuns: 200 },
-      );
-      expect(kernels.memoryUsage().reservedBytes).toBeLessThanOrEqual(Math.max(2 ** 24, largest * 2 + 2 ** 24));
-    });
-  });
-
-  it('refuses to free twice, and to free a part', async () => {
-    await withKernels(2 ** 25, (kernels) => {
-      const array = kernels.allocate('float32', 100);
-      expect(() => {
-        kernels.free(array.subarray(20));
-      }).toThrow(NotAllocatedError);
-      kernels.free(array);
-      expect(() => {
-        kernels.free(array);
-      }).toThrow(NotAllocatedError);
-    });
   });
 });
