@@ -9,6 +9,7 @@ import { logicKernels } from './kernels/logic.ts';
 import { poolingKernels } from './kernels/pooling.ts';
 import { productKernels } from './kernels/products.ts';
 import { reductionKernels } from './kernels/reductions.ts';
+import { resizingKernels } from './kernels/resizing.ts';
 import { rowKernels } from './kernels/rows.ts';
 import { trainingKernels } from './kernels/training.ts';
 import { viewKernels } from './kernels/views.ts';
@@ -25,6 +26,7 @@ export const definedKernels: KernelTable = {
   ...convolutionKernels,
   ...poolingKernels,
   ...rowKernels,
+  ...resizingKernels,
   ...trainingKernels,
 };
 
