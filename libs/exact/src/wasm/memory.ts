@@ -1,12 +1,13 @@
 import { ExactMemoryError } from '../errors.ts';
 import { NotAllocatedError } from './errors.ts';
+import type { LinearMemory } from './web-assembly.ts';
 
 const pageBytes = 65_536;
 /** Blocks start on cache lines, so that two threads do not write to the same one. */
 const granule = 64;
 /** Vectors may be read beyond the end of an array, so the memory's last bytes belong to nobody. */
 const slackBytes = 64;
-const smallestGrowthBytes = 16 * 2 ** 20;
+const smallestGrowthBytes = 2 ** 20;
 
 interface Block {
   address: number;
@@ -18,7 +19,7 @@ interface Block {
  * by exact size; when a size is missing they are joined with their neighbours and cut again.
  */
 export class WasmMemory {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: LinearMemory;
   readonly #maximumBytes: number;
   readonly #bins = new Map<number, number[]>();
   readonly #sizes = new Map<number, number>();
@@ -29,7 +30,7 @@ export class WasmMemory {
   #untouched: number;
   #end: number;
 
-  constructor(memory: WebAssembly.Memory, heapAddress: number, maximumBytes: number) {
+  constructor(memory: LinearMemory, heapAddress: number, maximumBytes: number) {
     this.memory = memory;
     this.#untouched = heapAddress;
     this.#maximumBytes = maximumBytes;
@@ -84,7 +85,7 @@ export class WasmMemory {
   #grow(size: number): boolean {
     const needed = this.#untouched + size + slackBytes;
     const current = this.memory.buffer.byteLength;
-    for (const wanted of [Math.max(needed, current + Math.max(smallestGrowthBytes, current / 4)), needed]) {
+    for (const wanted of [Math.max(needed, current + Math.max(smallestGrowthBytes, current / 8)), needed]) {
       const pages = Math.ceil(Math.min(wanted, this.#maximumBytes) / pageBytes);
       if (pages * pageBytes < needed) continue;
       try {

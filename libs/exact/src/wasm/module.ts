@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { UnavailableVariantError } from './errors.ts';
+import { type CompiledModule, type LinearMemory, webAssembly } from './web-assembly.ts';
 
 /** How the kernels are compiled, slowest first. */
 export const wasmVariants = ['scalar', 'simd', 'relaxed'] as const;
@@ -18,7 +19,7 @@ export interface KernelExports {
 }
 
 export interface LoadedModule {
-  module: WebAssembly.Module;
+  module: CompiledModule;
   variant: WasmVariant;
   /** Whether it takes shared memory. */
   isShared: boolean;
@@ -33,7 +34,7 @@ export function loadModule(wanted: WasmVariant | undefined, wantShared: boolean)
   for (const isShared of wantShared ? [true, false] : [false])
     for (const variant of candidates) {
       const bytes = readVariant(variant, isShared);
-      if (WebAssembly.validate(bytes)) return { module: new WebAssembly.Module(bytes), variant, isShared };
+      if (webAssembly.validate(bytes)) return { module: new webAssembly.Module(bytes), variant, isShared };
     }
   throw new UnavailableVariantError(wanted ?? 'scalar');
 }
@@ -44,9 +45,9 @@ function readVariant(variant: WasmVariant, isShared: boolean): Uint8Array<ArrayB
   return new Uint8Array(readFileSync(url));
 }
 
-export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
+export function instantiate(module: CompiledModule, memory: LinearMemory): KernelExports {
   const abort = (): never => {
     throw new Error('A kernel aborted.');
   };
-  return new WebAssembly.Instance(module, { env: { memory, abort } }).exports as unknown as KernelExports;
+  return new webAssembly.Instance(module, { env: { memory, abort } }).exports as unknown as KernelExports;
 }

@@ -6,10 +6,11 @@ import { type JobKind, jobKinds } from './job-kinds.ts';
 import { WasmMemory } from './memory.ts';
 import { instantiate, type KernelExports, loadModule, type WasmVariant } from './module.ts';
 import { chooseFormat, type PackedFormat, packedFormats } from './packed-format.ts';
+import { type LinearMemory, webAssembly } from './web-assembly.ts';
 import type { WorkerSetup } from './worker.ts';
 
 const pageBytes = 65_536;
-const initialBytes = 16 * 2 ** 20;
+const initialBytes = 2 ** 22;
 const largestMemoryBytes = 2 ** 32;
 /** Without shared memory, views end when the memory grows: it has its full size from the start, which costs nothing until it is used. */
 const fixedMemoryBytes = 2 ** 30;
@@ -137,11 +138,11 @@ export class WasmRuntime {
   }
 }
 
-function createMemory(limit: number, shared: boolean): WebAssembly.Memory {
+function createMemory(limit: number, shared: boolean): LinearMemory {
   const maximum = Math.max(1, Math.floor(limit / pageBytes));
   const initial = shared ? Math.min(maximum, initialBytes / pageBytes) : maximum;
   try {
-    return new WebAssembly.Memory({ initial, maximum, shared });
+    return new webAssembly.Memory({ initial, maximum, shared });
   } catch (cause) {
     throw new ExactMemoryError(limit, 'wasm', { cause });
   }

@@ -1,10 +1,11 @@
 /** A worker thread: an instance of the kernels over the shared memory, which takes parts of jobs until it is stopped. */
 import { workerData } from 'node:worker_threads';
 import { instantiate } from './module.ts';
+import type { CompiledModule, LinearMemory } from './web-assembly.ts';
 
 export interface WorkerSetup {
-  module: WebAssembly.Module;
-  memory: WebAssembly.Memory;
+  module: CompiledModule;
+  memory: LinearMemory;
   format: number;
   leftBits: number;
   rightBits: number;
