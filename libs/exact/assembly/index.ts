@@ -29,3 +29,8 @@ export function serve(thread: i32): void {
 export function stop(): void {
   if (ASC_FEATURE_THREADS) stopJobs();
 }
+
+/** Zeros; JavaScript's own `fill` goes through shared memory element by element. */
+export function clear(address: usize, bytes: usize): void {
+  memory.fill(address, 0, bytes);
+}

@@ -13,8 +13,11 @@ export interface ExactKernels {
   /** For messages and reports, as `reference` or `wasm (2 threads)`. */
   readonly name: string;
 
-  /** A zero-filled array. @throws ExactMemoryError when the instance cannot hold it */
-  allocate<Type extends ElementType>(type: Type, length: number): ElementArray<Type>;
+  /**
+   * An array of zeros; with `any`, of unspecified contents, for callers that write every element.
+   * @throws ExactMemoryError when the instance cannot hold it
+   */
+  allocate<Type extends ElementType>(type: Type, length: number, contents?: 'zeros' | 'any'): ElementArray<Type>;
   /** Gives back an array that `allocate` returned (never a subarray). Its contents may be overwritten from now on. */
   free(array: AnyArray): void;
   /** Ends worker threads and releases memory; the instance cannot be used afterwards. */

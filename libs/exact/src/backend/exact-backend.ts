@@ -82,9 +82,14 @@ export class ExactBackend extends tf.KernelBackend {
     return { id: this.#numbers.of(dataId), shape: [...shape], dtype };
   }
 
-  /** A new zero-filled tensor and its values. */
-  output<Type extends TensorType>(shape: readonly number[], dtype: Type): [ExactTensor<Type>, ValuesOf<Type>] {
-    const values: TensorValues = this.kernels.allocate<ElementType>(elementTypes[dtype], sizeOf(shape)) as TensorValues;
+  /** A new tensor and its values: zeros, or anything where the caller writes every element. */
+  output<Type extends TensorType>(
+    shape: readonly number[],
+    dtype: Type,
+    contents: 'zeros' | 'any' = 'zeros',
+  ): [ExactTensor<Type>, ValuesOf<Type>] {
+    const type: ElementType = elementTypes[dtype];
+    const values = this.kernels.allocate(type, sizeOf(shape), contents) as TensorValues;
     const tensor: ExactTensor<Type> = { dataId: {}, shape: [...shape], dtype };
     this.#data.set(tensor.dataId, { values, dtype, refCount: 1 });
     this.#fresh.push(tensor);
@@ -152,9 +157,10 @@ export class ExactBackend extends tf.KernelBackend {
   ): void {
     const type = tensorType('a tensor', dtype);
     const size = sizeOf(shape);
-    const values = this.kernels.allocate(elementTypes[type], size);
+    const isEmpty = (source as unknown) === null || (source as unknown) === undefined;
+    const values = this.kernels.allocate(elementTypes[type], size, isEmpty ? 'zeros' : 'any');
     // TensorFlow.js passes null for data that will never be read.
-    if ((source as unknown) !== null && (source as unknown) !== undefined) {
+    if (!isEmpty) {
       if (source.length !== size) {
         this.kernels.free(values);
         throw new UnsupportedArgumentError(

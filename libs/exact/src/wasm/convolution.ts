@@ -37,7 +37,7 @@ export function windowKernels(runtime: WasmRuntime): Windows {
   const poolGradient = (out: Float32Array, dy: Float32Array, xAddress: number, g: PoolGeometry): void => {
     const positions = g.filterHeight * g.filterWidth;
     if (windowsAreApart(g)) {
-      out.fill(0);
+      runtime.clear(out);
       runtime.run('poolGradientApart', g.batch * g.outHeight, g.outWidth * g.channels * positions * 0.5, [
         ...poolArguments(g),
         ...[out.byteOffset, xAddress, 0, 0, dy.byteOffset],
@@ -101,7 +101,7 @@ export function windowKernels(runtime: WasmRuntime): Windows {
         const results = blocks > 1 ? scratch : out.byteOffset;
         const rest = scratch + resultBytes;
         if (blocks === 0) {
-          out.fill(0);
+          runtime.clear(out);
           return;
         }
         const nanoseconds = inBlock * m * (n * nanosecondsOfProduct + 2 * nanosecondsOfPacking);

@@ -16,6 +16,7 @@ export interface KernelExports {
   share(kind: number, units: number, chunk: number, maySleep: number): void;
   serve(thread: number): void;
   stop(): void;
+  clear(address: number, bytes: number): void;
 }
 
 export interface LoadedModule {

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { contractionBits } from '../contraction-ranges.ts';
 import { ExactMemoryError } from '../errors.ts';
-import type { ElementArray, ElementType } from '../kernels.ts';
+import type { AnyArray, ElementArray, ElementType } from '../kernels.ts';
 import { type JobKind, jobKinds } from './job-kinds.ts';
 import { WasmMemory } from './memory.ts';
 import { instantiate, type KernelExports, loadModule, type WasmVariant } from './module.ts';
@@ -79,11 +79,15 @@ export class WasmRuntime {
       this.#workers.push(startWorker({ module: loaded.module, memory, thread, ...setup }));
   }
 
-  allocate<Type extends ElementType>(type: Type, length: number): ElementArray<Type> {
+  allocate<Type extends ElementType>(
+    type: Type,
+    length: number,
+    contents: 'zeros' | 'any' = 'zeros',
+  ): ElementArray<Type> {
     const Constructor = constructors[type];
     const { address, isZero } = this.#memory.allocate(length * Constructor.BYTES_PER_ELEMENT);
     const array = new Constructor(this.#memory.memory.buffer, address, length) as ElementArray<Type>;
-    if (!isZero) array.fill(0);
+    if (!isZero && contents === 'zeros') this.#exports.clear(address, array.byteLength);
     return array;
   }
 
@@ -118,6 +122,10 @@ export class WasmRuntime {
       const chunk = Math.ceil(units / Math.min(units, this.threads * 4));
       this.#exports.share(jobKinds[kind], units, chunk, 1);
     }
+  }
+
+  clear(array: AnyArray): void {
+    this.#exports.clear(array.byteOffset, array.byteLength);
   }
 
   /** All of the memory, as it is now. */

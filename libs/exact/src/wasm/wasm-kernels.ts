@@ -33,7 +33,7 @@ export function kernelsOn(runtime: WasmRuntime): WasmKernels {
     packedFormat: runtime.format,
     threads: runtime.threads,
     memoryUsage: () => runtime.memoryUsage(),
-    allocate: (type, length) => runtime.allocate(type, length),
+    allocate: (type, length, contents) => runtime.allocate(type, length, contents),
     free: (array) => {
       runtime.free(array.byteOffset);
     },

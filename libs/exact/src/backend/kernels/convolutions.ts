@@ -109,7 +109,7 @@ function convolve(
   const x = floats(kernel, inputs, 'x');
   const filter = floats(kernel, inputs, 'filter');
   const geometry = geometryOf(kernel, x.shape, filter.shape, attributes);
-  const [out, values] = backend.output(geometry.outShape, 'float32');
+  const [out, values] = backend.output(geometry.outShape, 'float32', 'any');
   if (values.length > 0) backend.kernels.conv2d(values, backend.values(x), backend.values(filter), geometry);
   return out;
 }

@@ -15,7 +15,7 @@ export function applyUnary(
   parameter0 = 0,
   parameter1 = 0,
 ): ExactTensor<'float32'> {
-  const [out, values] = backend.output(x.shape, 'float32');
+  const [out, values] = backend.output(x.shape, 'float32', 'any');
   backend.kernels.unary(operation, values, backend.values(x), N(parameter0), N(parameter1));
   return out;
 }
@@ -29,7 +29,7 @@ export function applyBinary(
   b: ExactTensor<'float32'>,
 ): ExactTensor<'float32'> {
   const shape = broadcastShape(kernel, a.shape, b.shape);
-  const [out, values] = backend.output(shape, 'float32');
+  const [out, values] = backend.output(shape, 'float32', 'any');
   withOperands(backend, kernel, a, b, shape, (aValues, bValues, layout) => {
     backend.kernels.binary(operation, values, aValues, bValues, layout);
   });

@@ -30,7 +30,7 @@ function matMul(
       `[${a.shape.join(', ')}] cannot be multiplied by [${b.shape.join(', ')}] (transposeA ${String(transposeA)}, transposeB ${String(transposeB)}).`,
     );
   const batchShape = aCount >= bCount ? aBatch : bBatch;
-  const [out, values] = backend.output([...batchShape, aRows, bColumns], 'float32');
+  const [out, values] = backend.output([...batchShape, aRows, bColumns], 'float32', aColumns > 0 ? 'any' : 'zeros');
   if (values.length > 0 && aColumns > 0)
     backend.kernels.matMul(values, backend.values(a), backend.values(b), {
       ...{ batch: Math.max(aCount, bCount), m: aRows, k: aColumns, n: bColumns, transposeA, transposeB },

@@ -143,7 +143,7 @@ const softmaxKernel =
         `it works along the last axis; transpose the input (axis is ${String(axis)}).`,
       );
     const columns = logits.shape[rank - 1] ?? 1;
-    const [out, values] = backend.output(logits.shape, 'float32');
+    const [out, values] = backend.output(logits.shape, 'float32', 'any');
     backend.kernels[operation](values, backend.values(logits), columns === 0 ? 0 : values.length / columns, columns);
     return out;
   };

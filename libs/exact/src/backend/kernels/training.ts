@@ -6,7 +6,7 @@ import { floats, type Inputs, type KernelTable } from '../kernel.ts';
 /** A copy that an optimizer's step may change in place. */
 function copyOf(backend: ExactBackend, kernel: string, inputs: Inputs, name: string): [ExactTensor, Float32Array] {
   const source = floats(kernel, inputs, name);
-  const [out, values] = backend.output(source.shape, 'float32');
+  const [out, values] = backend.output(source.shape, 'float32', 'any');
   values.set(backend.values(source));
   return [out, values];
 }

@@ -68,7 +68,7 @@ function rearrange(
   xOffset: number,
   xStrides: number[],
 ): ExactTensor {
-  const [out, values] = backend.output(shape, x.dtype);
+  const [out, values] = backend.output(shape, x.dtype, 'any');
   moveElements(backend, kernel, values, backend.values(x), {
     ...{ shape, outOffset: 0, outStrides: stridesOf(shape), xOffset, xStrides },
   });
