@@ -1,4 +1,4 @@
-import { tf } from './backends.ts';
+import { tf, tfLayers } from './backends.ts';
 import { normals } from './values.ts';
 
 /** A model as its variables and the loss of a batch. */
@@ -69,6 +69,24 @@ export function convolutionalModel(channels: readonly [number, number], seed = 1
     return tf.add(tf.matMul(tf.reshape(b, [-1, 49 * second]), kernel as unknown as tf.Tensor2D), bias);
   };
   return { variables: weights.variables, predict, loss: (x, y) => crossEntropy(predict(x), y) };
+}
+
+/** An LSTM and a GRU of TensorFlow.js Layers over the rows of 28 x 28 images. */
+export function recurrentModel(units: readonly [number, number]): TestModel {
+  const { lstm, gru, dense } = tfLayers.layers;
+  const recurrentInitializer = 'glorotUniform';
+  const model = tfLayers.sequential({
+    layers: [
+      lstm({ units: units[0], inputShape: [28, 28], returnSequences: true, recurrentInitializer }),
+      gru({ units: units[1], recurrentInitializer }),
+      dense({ units: 10 }),
+    ],
+  });
+  model.setWeights(model.getWeights().map((weight, i) => tf.tensor(normals(i + 1, weight.size, 0.2), weight.shape)));
+  const predict = (x: tf.Tensor): tf.Tensor =>
+    model.apply(tf.reshape(x, [-1, 28, 28]), { training: true }) as tf.Tensor;
+  const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+  return { variables, predict, loss: (x, y) => crossEntropy(predict(x), y) };
 }
 
 /** A decoder-only transformer over ids [batch, length]. */

@@ -113,7 +113,7 @@ describe('recording', () => {
 
   it('can be written down and read again', () => {
     const { operations } = denseStep();
-    expect(JSON.parse(JSON.stringify(operations))).toEqual(operations);
+    expect(JSON.parse(JSON.stringify(operations))).toStrictEqual(operations);
   });
 
   it('hands over what enters, as values of the profile', () => {

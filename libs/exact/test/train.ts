@@ -2,11 +2,12 @@
 import { createHash } from 'node:crypto';
 import { exactBackend, type ExactName, tf, use } from './backends.ts';
 import { digitBatches, symbols, textBatches } from './data.ts';
-import { convolutionalModel, denseModel, type TestModel, transformerModel } from './models.ts';
+import { convolutionalModel, denseModel, recurrentModel, type TestModel, transformerModel } from './models.ts';
 
 export const trainings = {
   mlp: { make: () => denseModel([784, 32, 10]), batches: () => digitBatches(16), steps: 200, rate: 2e-3 },
   cnn: { make: () => convolutionalModel([4, 8]), batches: () => digitBatches(8), steps: 40, rate: 1e-2 },
+  rnn: { make: () => recurrentModel([12, 10]), batches: () => digitBatches(8), steps: 30, rate: 1e-2 },
   gpt: {
     make: () => transformerModel({ vocabulary: symbols, width: 32, heads: 2, layers: 2, length: 16 }),
     batches: () => textBatches(4, 16),

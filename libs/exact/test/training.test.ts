@@ -27,6 +27,7 @@ const names = Object.keys(trainings) as TrainingName[];
 const expectedHashes: Record<TrainingName, string> = {
   mlp: 'e81d534301c21a9a1c7e4d1f867d56538029cd0e43ea5d7700ec4809bda87474',
   cnn: '069f57a11231cd7238b78096ec397e3b84bd98a2d0cb2c997e51314e8cd1c17f',
+  rnn: 'e054a5aa0379b81e2d79975d8d863e08219b4f45e599d4075cf9fad8e4a58dfa',
   gpt: '20b87b100a689b6478bb9dc16d1166a4fb6e10e934923d576497ce372567d1cc',
 };
 
@@ -40,7 +41,7 @@ describe('training on exact/1', () => {
         trained(name, 'exact-wasm'),
       ]);
       const [floatLoss, exactLoss] = [float, exact].map(({ losses }) => mean(losses.slice(-20))) as [number, number];
-      expect(exactLoss).toBeLessThan(exact.losses[0]! * 0.7);
+      expect(exactLoss).toBeLessThan(exact.losses[0]! * (name === 'rnn' ? 0.96 : 0.7));
       expect(Math.abs(exactLoss - floatLoss)).toBeLessThan(0.15 * floatLoss + 0.03);
       expect(exact.hash).toBe(expectedHashes[name]);
       expect(wasm).toEqual(exact);

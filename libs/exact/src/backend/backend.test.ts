@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { exactBackend, exactNames, on, tf, use } from '../../test/backends.ts';
 import { normals } from '../../test/values.ts';
-import { UnsupportedArgumentError, UnsupportedKernelError } from '../errors.ts';
+import { ExactMemoryError, UnsupportedArgumentError, UnsupportedKernelError } from '../errors.ts';
 
 type Compute = () => tf.Tensor | tf.Tensor[];
 
@@ -335,6 +335,15 @@ describe.each(exactNames)('the backend %s', (name) => {
     gone.dispose();
     expect(() => tf.add(gone, 1)).toThrow('disposed');
     tf.disposeVariables();
+  });
+
+  it('says when memory is exhausted, and works on', async () => {
+    await use(name);
+    const before = exactBackend(name).numDataIds();
+    expect(() => tf.tidy(() => tf.fill([1_000_000, 1_000_000], 1))).toThrow(ExactMemoryError);
+    expect(() => tf.tidy(() => tf.outerProduct(tf.zeros([300_000]), tf.zeros([300_000])))).toThrow(ExactMemoryError);
+    expect(exactBackend(name).numDataIds()).toBe(before);
+    expect(tf.tidy(() => [...tf.add(tf.tensor1d([1]), 1).dataSync()])).toEqual([2]);
   });
 
   it('makes entering data values of the profile', async () => {

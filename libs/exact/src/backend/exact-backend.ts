@@ -1,6 +1,6 @@
 import { DisposedDataError, UnsupportedArgumentError } from '../errors.ts';
 import type { AnyArray, ElementArray, ElementType, ExactKernels } from '../kernels.ts';
-import { DataNumbers, type OperationObserver, type RecordedTensor } from './recording.ts';
+import { DataNumbers, type OperationObserver, plainAttributes, type RecordedTensor } from './recording.ts';
 import { tf } from './tf.ts';
 
 /** Element types of tensors: complex numbers and strings do not exist in the profile. */
@@ -65,7 +65,7 @@ export class ExactBackend extends tf.KernelBackend {
       if (this.#observer !== null)
         this.#observer.onOperation({
           opcode,
-          attributes: attributes ?? {},
+          attributes: plainAttributes(attributes ?? {}),
           inputs: Object.values(inputs).flatMap((input) => (input === undefined ? [] : [this.#record(input)])),
           outputs: (Array.isArray(result) ? result : [result]).map((output) => this.#record(output)),
         });

@@ -2,7 +2,7 @@
 export interface RecordedOperation {
   /** TensorFlow.js's kernel name. */
   opcode: string;
-  /** Plain data: numbers, strings, booleans, and lists of them. */
+  /** A copy: numbers, strings, booleans and lists of them, by ascending names. What TensorFlow.js left out is not there. */
   attributes: Readonly<Record<string, unknown>>;
   inputs: readonly RecordedTensor[];
   outputs: readonly RecordedTensor[];
@@ -21,6 +21,13 @@ export interface OperationObserver {
   onOperation(operation: RecordedOperation): void;
   /** `values` is a copy; what the profile changed (§2) is changed in it too. */
   onData?(tensor: RecordedTensor, values: Float32Array | Int32Array | Uint8Array): void;
+}
+
+/** Attributes as plain data that does not depend on who made the object. */
+export function plainAttributes(attributes: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const given = Object.entries(attributes).filter(([, value]) => value !== undefined && value !== null);
+  given.sort(([a], [b]) => (a < b ? -1 : 1));
+  return structuredClone(Object.fromEntries(given));
 }
 
 /** Numbers data in the order of their first appearance. */
