@@ -32,7 +32,7 @@ const bounds: Partial<Record<UnaryOperation, [truth: (x: number) => number, low:
     sigmoid: [(x) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x))), -69, 69, 2.4],
     tanh: [Math.tanh, -12, 12, 1.4],
     erf: [erf64, -4.5, 4.5, 1.2],
-    softplus: [(x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), -69, 2 ** 60, 2.8],
+    softplus: [(x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), -69, 2 ** 60, 2.9],
     rsqrt: [(x) => 1 / Math.sqrt(x), 2 ** -100, 2 ** 100, 1.5],
     sqrt: [Math.sqrt, 0, 2 ** 100, 0.5],
     reciprocal: [(x) => 1 / x, 2 ** -99, 2 ** 99, 0.5],
