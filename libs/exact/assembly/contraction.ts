@@ -1,9 +1,10 @@
 // Contractions as jobs. A large one packs both operands, then multiplies tile by tile; a batch of small ones packs and
 // multiplies each within one thread's own scratch memory.
-import { block, elementBytes } from './format';
+import { block, elementBytes, leftPanel, rightPanel } from './format';
 import { addressArgument, argument } from './job';
-import { multiplyTile, setContraction, tileColumns, tileRows } from './multiply';
+import { multiplyTile, setContraction, setStrassen, tileSide } from './multiply';
 import { packGroups } from './pack';
+import { addQuarters, strassenSide, suitsStrassen, sumsBytes } from './strassen';
 
 /** Groups of four vectors that one unit packs. */
 const groupsOfUnit: i32 = 16;
@@ -76,12 +77,14 @@ export function packBlocks(begin: i32, end: i32): void {
 
 /**
  * Arguments: 0 left, 1 its scales, 2 its corrections, 3 right, 4 its scales, 5 m, 6 k, 7 n, 8 out, 9 stride of its rows
- * (bytes), 10 buffers for partial sums, 11 their bytes in each thread.
+ * (bytes), 10 buffers for partial sums, 11 their bytes in each thread; 12 and 13 the operands' sums of quarters, or 0 for the
+ * plain way, 14 where in a thread's buffers the accumulators are. Units are tiles.
  */
 export function multiplyTiles(begin: i32, end: i32, thread: i32): void {
   const m = argument(5);
   const n = argument(7);
   const stride = addressArgument(9);
+  const buffers = addressArgument(10) + <usize>thread * addressArgument(11);
   setContraction(
     addressArgument(0),
     addressArgument(1),
@@ -91,20 +94,44 @@ export function multiplyTiles(begin: i32, end: i32, thread: i32): void {
     m,
     argument(6),
     n,
-    addressArgument(10) + <usize>thread * addressArgument(11),
+    buffers,
   );
-  const across = (n + tileColumns - 1) / tileColumns;
+  let side = tileSide;
+  if (argument(12) != 0) {
+    side = strassenSide;
+    setStrassen(addressArgument(12), addressArgument(13), buffers + addressArgument(14));
+  }
+  const across = (n + side - 1) / side;
   for (let tile = begin; tile < end; tile++) {
-    const row = (tile / across) * tileRows;
-    const column = (tile % across) * tileColumns;
-    multiplyTile(
-      row,
-      column,
-      min(tileRows, m - row),
-      min(tileColumns, n - column),
-      addressArgument(8) + <usize>row * stride + ((<usize>column) << 2),
-      stride,
-    );
+    const row = (tile / across) * side;
+    const column = (tile % across) * side;
+    const corner = addressArgument(8) + <usize>row * stride + ((<usize>column) << 2);
+    multiplyTile(row, column, min(side, m - row), min(side, n - column), corner, stride);
+  }
+}
+
+/**
+ * Arguments: 0 left, 1 its sums, 2 right, 3 its sums, 4 m, 5 k, 6 n. Units are full tiles' rows, then columns, by block.
+ */
+export function addQuartersOf(begin: i32, end: i32): void {
+  const k = argument(5);
+  const ofLeft = ((k + block - 1) / block) * (argument(4) / strassenSide);
+  for (let unit = begin; unit < end; unit++) {
+    const isLeft = unit < ofLeft;
+    const count = isLeft ? argument(4) : argument(6);
+    const panel = isLeft ? leftPanel : rightPanel;
+    const tiles = count / strassenSide;
+    const part = isLeft ? unit : unit - ofLeft;
+    const index = part / tiles;
+    const inBlock = min(block, k - index * block);
+    if (!suitsStrassen(inBlock)) continue;
+    const padded = (count + panel - 1) & -panel;
+    // Packed elements have two bytes.
+    const packed =
+      addressArgument(isLeft ? 0 : 2) +
+      <usize>(index * padded) * <usize>(block * 2) +
+      <usize>((part % tiles) * strassenSide) * <usize>(inBlock * 2);
+    addQuarters(packed, addressArgument(isLeft ? 1 : 3) + <usize>part * sumsBytes(min(block, k)), inBlock, isLeft);
   }
 }
 
@@ -153,13 +180,13 @@ export function contractItem(item: i32, thread: i32): void {
   setContraction(scratch, leftScales, corrections, right, rightScales, m, k, n, scratch + addressArgument(20));
   const stride = (<usize>n) << 2;
   const out = addressArgument(11) + <usize>item * m * stride;
-  for (let row = 0; row < m; row += tileRows)
-    for (let column = 0; column < n; column += tileColumns)
+  for (let row = 0; row < m; row += tileSide)
+    for (let column = 0; column < n; column += tileSide)
       multiplyTile(
         row,
         column,
-        min(tileRows, m - row),
-        min(tileColumns, n - column),
+        min(tileSide, m - row),
+        min(tileSide, n - column),
         out + <usize>row * stride + ((<usize>column) << 2),
         stride,
       );

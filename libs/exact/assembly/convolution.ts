@@ -2,7 +2,7 @@
 import { packOperand, packUnits } from './contraction';
 import { block, leftPanel, rightPanel } from './format';
 import { addressArgument, argument } from './job';
-import { multiplyTile, setContraction, tileColumns, tileRows } from './multiply';
+import { multiplyTile, setContraction, tileSide } from './multiply';
 
 // Arguments 0 to 16 are the geometry, in the order of `ConvolutionGeometry` in src/kernels.ts.
 function inHeight(): i32 {
@@ -213,13 +213,13 @@ export function convolveFilterBlocks(begin: i32, end: i32, thread: i32): void {
 }
 
 function multiplyAll(m: i32, n: i32, out: usize, stride: usize): void {
-  for (let row = 0; row < m; row += tileRows)
-    for (let column = 0; column < n; column += tileColumns)
+  for (let row = 0; row < m; row += tileSide)
+    for (let column = 0; column < n; column += tileSide)
       multiplyTile(
         row,
         column,
-        min(tileRows, m - row),
-        min(tileColumns, n - column),
+        min(tileSide, m - row),
+        min(tileSide, n - column),
         out + <usize>row * stride + ((<usize>column) << 2),
         stride,
       );

@@ -1,6 +1,6 @@
 // What a job does. The numbers are those of src/wasm/job-kinds.ts.
 import { binary, compare, select } from './binary';
-import { contractItem, multiplyTiles, packBlocks } from './contraction';
+import { addQuartersOf, contractItem, multiplyTiles, packBlocks } from './contraction';
 import { convolveFilterBlocks, convolveRows } from './convolution';
 import { copyStrided, gatherRows, normalise, segmentSum } from './moves';
 import { adamStep, momentumStep, sgdStep } from './optimizers';
@@ -62,5 +62,7 @@ export function runKind(kind: i32, begin: i32, end: i32, thread: i32): void {
       return poolGradient(begin, end, thread);
     case 23:
       return poolGradientApart(begin, end);
+    case 24:
+      return addQuartersOf(begin, end);
   }
 }

@@ -1,5 +1,4 @@
 // §6.3 to §6.5: integer products of packed panels, rescaled, and the sum S over the blocks of 1,024 elements.
-import { largestValue, leastValue, smallestMagnitude } from './constants';
 import {
   block,
   elementBytes,
@@ -10,11 +9,11 @@ import {
   paddedLength,
   rightPanel,
 } from './format';
+import { multiplyByStrassen, strassenSide, suitsStrassen, sumsBytes } from './strassen';
 import { toValue } from './values';
 
-/** Sides of the tile of the result that is computed through all blocks at a time: its operands stay in the caches. */
-export const tileRows: i32 = 64;
-export const tileColumns: i32 = 64;
+/** Side of the tile of the result that is computed through all blocks at a time: its operands stay in the caches. */
+export const tileSide: i32 = 64;
 
 /** A contraction's packed operands. Set for each part of the work, in each thread. */
 let left: usize = 0;
@@ -26,6 +25,19 @@ let leftCount: i32 = 0; // padded
 let rightCount: i32 = 0; // padded
 let length: i32 = 0;
 let buffers: usize = 0;
+/** Side of the tiles, and what Strassen's way needs: sums of quarters (0: the plain way), and a tile of int32. */
+let side: i32 = tileSide;
+let leftSums: usize = 0;
+let rightSums: usize = 0;
+let accumulators: usize = 0;
+
+/** For tiles of Strassen's side; after `setContraction`, which sets the plain way. */
+export function setStrassen(leftSum: usize, rightSum: usize, accumulator: usize): void {
+  side = strassenSide;
+  leftSums = leftSum;
+  rightSums = rightSum;
+  accumulators = accumulator;
+}
 
 /** `partialSums` has room for a tile by each level of the tree that adds the blocks, and one. */
 export function setContraction(
@@ -48,6 +60,8 @@ export function setContraction(
   rightCount = (n + 7) & ~7;
   length = k;
   buffers = partialSums;
+  side = tileSide;
+  leftSums = 0;
 }
 
 /** The tile with its upper left corner at (row, column); `out` is the corner's address, outStride in bytes. */
@@ -112,8 +126,8 @@ function sumOfEvery(
     sumOfBlocks(first + from, min(span, count - from), row, column, rows, columns, out, outStride, buffer);
     return;
   }
-  const next = buffer + tileRows * tileColumns * 4;
-  const bufferStride: usize = tileColumns * 4;
+  const next = buffer + <usize>(side * side * 4);
+  const bufferStride = <usize>(side * 4);
   sumOfEvery(stride << 1, start, leaves, span, first, count, row, column, rows, columns, out, outStride, buffer);
   sumOfEvery(
     stride << 1,
@@ -172,6 +186,23 @@ function multiplyBlock(index: i32, row: i32, column: i32, rows: i32, columns: i3
   const leftScale = leftScales + ((<usize>(index * leftCount)) << 2);
   const leftCorrection = leftCorrections + ((<usize>(index * leftCount)) << 2);
   const rightScale = rightScales + ((<usize>(index * rightCount)) << 2);
+  if (ASC_FEATURE_SIMD)
+    if (leftSums != 0 && rows == strassenSide && columns == strassenSide && suitsStrassen(inBlock)) {
+      const stride = sumsBytes(min(block, length));
+      multiplyByStrassen(
+        leftBlock + <usize>row * bytes,
+        leftSums + <usize>(index * (leftCount / strassenSide) + row / strassenSide) * stride,
+        rightBlock + <usize>column * bytes,
+        rightSums + <usize>(index * (rightCount / strassenSide) + column / strassenSide) * stride,
+        inBlock,
+        leftScale + ((<usize>row) << 2),
+        rightScale + ((<usize>column) << 2),
+        accumulators,
+        out,
+        outStride,
+      );
+      return;
+    }
   for (let j = 0; j < columns; j += rightPanel) {
     const rightPart = rightBlock + <usize>(column + j) * bytes;
     const rightScalesAt = rightScale + ((<usize>(column + j)) << 2);
@@ -305,7 +336,7 @@ function multiply8(
 }
 
 /** §6.4: (sum * left scale) * right scale. */
-function rescaled(sums: v128, leftScale: v128, rightScales4: v128): v128 {
+export function rescaled(sums: v128, leftScale: v128, rightScales4: v128): v128 {
   return toValue<v128>(f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(sums), leftScale), rightScales4));
 }
 

@@ -39,7 +39,7 @@ const wasmImplementations: Implementation[] = wasmVariants.flatMap((variant) =>
     { threads: 1, sharedMemory: false },
   ].map((setting) => ({
     name: `wasm ${variant}, ${String(setting.threads)} thread(s), ${setting.sharedMemory ? 'shared' : 'own'} memory`,
-    numRuns: variant === 'relaxed' && setting.threads === 3 ? 50 : 10,
+    numRuns: variant === 'relaxed' && setting.threads === 3 ? 40 : 6,
     create: () => createWasmKernels({ ...options, ...setting, variant }),
   })),
 );
@@ -58,7 +58,7 @@ const nativeImplementations: Implementation[] = nativeKernelNames
   .filter((kernel) => nativeIsAvailable() && runsHere(kernel))
   .map((kernel) => ({
     name: `native ${kernel}, 3 threads`,
-    numRuns: 20,
+    numRuns: 12,
     create: () => createNativeKernels({ ...options, threads: 3, kernel }),
   }));
 
@@ -119,6 +119,33 @@ function expectSame<Arrays extends Record<string, AnyArray>>(
   for (const array of Object.values(actual)) implementation.free(array);
 }
 
+const largeShapes = { square: [256, 256, 256], 'in two blocks': [300, 1288, 270], uneven: [260, 264, 520] } as const;
+type LargeShape = keyof typeof largeShapes;
+
+function largeProduct(kernels: ExactKernels, name: LargeShape): Uint8Array {
+  const [m, k, n] = largeShapes[name];
+  const [a, b, out] = [m * k, k * n, m * n].map((length) => kernels.allocate('float32', length)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  a.set(valuesOf(m * k, [0.3, -1, 2.5, 1e-3, -77]));
+  b.set(valuesOf(k * n, [5, -0.1, 0.02, 3e4]));
+  const layout = { batch: 1, m, k, n, transposeA: name === 'uneven', transposeB: false };
+  kernels.matMul(out, a, b, { ...layout, aBatchStride: 0, bBatchStride: 0 });
+  const result = bits(out);
+  for (const array of [a, b, out]) kernels.free(array);
+  return result;
+}
+
+let knownProducts: [LargeShape, Uint8Array][] | undefined;
+/** By the scalar kernels, which the other tests compare with the reference: it would take minutes. */
+function largeProducts(): [LargeShape, Uint8Array][] {
+  const scalar = createWasmKernels({ variant: 'scalar', threads: 1 });
+  knownProducts ??= (Object.keys(largeShapes) as LargeShape[]).map((name) => [name, largeProduct(scalar, name)]);
+  return knownProducts;
+}
+
 const dimension = fc.integer({ min: 1, max: 70 });
 const floats = (length: number): Float32Array => new Float32Array(length).fill(7);
 
@@ -166,7 +193,7 @@ describe.each([...wasmImplementations, ...nativeImplementations])('$name', ({ nu
 
   it('adds up more than 64 blocks of a contraction, and more than 4,096', () => {
     for (const length of [66_000, 140_000, 64 * 64 * 1024 + 5]) {
-      if (length > 200_000 && numRuns === 10) continue;
+      if (length > 200_000 && numRuns < 40) continue;
       const arrays = {
         out: floats(2),
         a: valuesOf(length * 2, [1, -0.3, 2e-5, 77]),
@@ -179,6 +206,11 @@ describe.each([...wasmImplementations, ...nativeImplementations])('$name', ({ nu
         });
       });
     }
+  });
+
+  it('multiplies large matrices as the scalar kernels do', () => {
+    for (const [name, expected] of largeProducts())
+      expect([name, Buffer.compare(largeProduct(implementation, name), expected)]).toEqual([name, 0]);
   });
 
   it.each(unaryOperations)('computes %s as the reference does', (operation) => {

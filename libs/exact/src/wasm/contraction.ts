@@ -2,6 +2,7 @@ import { contractionBits, contractionBlock } from '../contraction-ranges.ts';
 import type { MatMulShape } from '../kernels.ts';
 import { packedFormats } from './packed-format.ts';
 import type { WasmRuntime } from './runtime.ts';
+import { strassenSide, strassenSumBytes, strassenUnits, suitsStrassen } from './strassen.ts';
 
 export const leftPanel = 4;
 export const rightPanel = 8;
@@ -60,8 +61,8 @@ export function contractItems(
   const rightScales = right + sizes.right;
   const partialSums = rightScales + sizes.rightScales;
   const operandBytes = align(partialSums);
-  const isSmall = (m + n) * k <= smallItemElements || runtime.threads === 1;
-  if (isSmall && (batch >= runtime.threads || runtime.threads === 1)) {
+  const isSmall = (m + n) * k <= smallItemElements;
+  if (isSmall && batch >= runtime.threads) {
     const threadBytes = operandBytes + sizes.partialSums;
     const nanoseconds = m * k * n * nanosecondsOfProduct + (m + n) * k * nanosecondsOfPacking;
     runtime.withScratch(threadBytes * runtime.threads, (scratch) => {
@@ -74,15 +75,27 @@ export function contractItems(
     });
     return;
   }
-  runtime.withScratch(operandBytes + sizes.partialSums * runtime.threads, (scratch) => {
+  const byStrassen = suitsStrassen(runtime.format, m, k, n);
+  const side = byStrassen ? strassenSide : tileSide;
+  const partialBytes = (sizes.partialSums / tileBytes) * side * side * 4;
+  const threadBytes = partialBytes + (byStrassen ? side * side * 4 : 0);
+  const leftSums = align(operandBytes);
+  const rightSums = leftSums + (byStrassen ? align(strassenSumBytes(m, k)) : 0);
+  const threadsAt = rightSums + (byStrassen ? align(strassenSumBytes(n, k)) : 0);
+  runtime.withScratch(threadsAt + threadBytes * runtime.threads, (scratch) => {
     for (let item = 0; item < batch; item++) {
       const correctionsAt = needsCorrections ? scratch + corrections : 0;
       pack(runtime, a, item, m, k, leftPanel, contractionBits.left, scratch, scratch + leftScales, correctionsAt);
       pack(runtime, b, item, n, k, rightPanel, contractionBits.right, scratch + right, scratch + rightScales, 0);
-      const tiles = Math.ceil(m / tileSide) * Math.ceil(n / tileSide);
+      if (byStrassen)
+        runtime.run('addQuarters', strassenUnits(m, k) + strassenUnits(n, k), Math.min(k, contractionBlock) * 30, [
+          ...[scratch, scratch + leftSums, scratch + right, scratch + rightSums, m, k, n],
+        ]);
+      const tiles = Math.ceil(m / side) * Math.ceil(n / side);
       runtime.run('multiplyTiles', tiles, ((m * n) / tiles) * k * nanosecondsOfProduct, [
         ...[scratch, scratch + leftScales, correctionsAt, scratch + right, scratch + rightScales],
-        ...[m, k, n, out + item * m * n * 4, n * 4, scratch + operandBytes, sizes.partialSums],
+        ...[m, k, n, out + item * m * n * 4, n * 4, scratch + threadsAt, threadBytes],
+        ...(byStrassen ? [scratch + leftSums, scratch + rightSums, partialBytes] : [0, 0, 0]),
       ]);
     }
   });

@@ -24,5 +24,6 @@ export const jobKinds = {
   avgPool: 21,
   poolGradient: 22,
   poolGradientApart: 23,
+  addQuarters: 24,
 } as const;
 export type JobKind = keyof typeof jobKinds;
