@@ -1,4 +1,5 @@
 import { contractionBits, contractionBlock } from '../contraction-ranges.ts';
+import { ExactMemoryError } from '../errors.ts';
 import type { MatMulShape } from '../kernels.ts';
 import { packedFormats } from './packed-format.ts';
 import type { WasmRuntime } from './runtime.ts';
@@ -75,30 +76,40 @@ export function contractItems(
     });
     return;
   }
-  const byStrassen = suitsStrassen(runtime.format, m, k, n);
-  const side = byStrassen ? strassenSide : tileSide;
-  const partialBytes = (sizes.partialSums / tileBytes) * side * side * 4;
-  const threadBytes = partialBytes + (byStrassen ? side * side * 4 : 0);
-  const leftSums = align(operandBytes);
-  const rightSums = leftSums + (byStrassen ? align(strassenSumBytes(m, k)) : 0);
-  const threadsAt = rightSums + (byStrassen ? align(strassenSumBytes(n, k)) : 0);
-  runtime.withScratch(threadsAt + threadBytes * runtime.threads, (scratch) => {
-    for (let item = 0; item < batch; item++) {
-      const correctionsAt = needsCorrections ? scratch + corrections : 0;
-      pack(runtime, a, item, m, k, leftPanel, contractionBits.left, scratch, scratch + leftScales, correctionsAt);
-      pack(runtime, b, item, n, k, rightPanel, contractionBits.right, scratch + right, scratch + rightScales, 0);
-      if (byStrassen)
-        runtime.run('addQuarters', strassenUnits(m, k) + strassenUnits(n, k), Math.min(k, contractionBlock) * 30, [
-          ...[scratch, scratch + leftSums, scratch + right, scratch + rightSums, m, k, n],
+  const multiply = (byStrassen: boolean): void => {
+    const side = byStrassen ? strassenSide : tileSide;
+    const partialBytes = (sizes.partialSums / tileBytes) * side * side * 4;
+    const threadBytes = partialBytes + (byStrassen ? side * side * 4 : 0);
+    const leftSums = align(operandBytes);
+    const rightSums = leftSums + (byStrassen ? align(strassenSumBytes(m, k)) : 0);
+    const threadsAt = rightSums + (byStrassen ? align(strassenSumBytes(n, k)) : 0);
+    runtime.withScratch(threadsAt + threadBytes * runtime.threads, (scratch) => {
+      for (let item = 0; item < batch; item++) {
+        const correctionsAt = needsCorrections ? scratch + corrections : 0;
+        pack(runtime, a, item, m, k, leftPanel, contractionBits.left, scratch, scratch + leftScales, correctionsAt);
+        pack(runtime, b, item, n, k, rightPanel, contractionBits.right, scratch + right, scratch + rightScales, 0);
+        if (byStrassen)
+          runtime.run('addQuarters', strassenUnits(m, k) + strassenUnits(n, k), Math.min(k, contractionBlock) * 30, [
+            ...[scratch, scratch + leftSums, scratch + right, scratch + rightSums, m, k, n],
+          ]);
+        const tiles = Math.ceil(m / side) * Math.ceil(n / side);
+        runtime.run('multiplyTiles', tiles, ((m * n) / tiles) * k * nanosecondsOfProduct, [
+          ...[scratch, scratch + leftScales, correctionsAt, scratch + right, scratch + rightScales],
+          ...[m, k, n, out + item * m * n * 4, n * 4, scratch + threadsAt, threadBytes],
+          ...(byStrassen ? [scratch + leftSums, scratch + rightSums, partialBytes] : [0, 0, 0]),
         ]);
-      const tiles = Math.ceil(m / side) * Math.ceil(n / side);
-      runtime.run('multiplyTiles', tiles, ((m * n) / tiles) * k * nanosecondsOfProduct, [
-        ...[scratch, scratch + leftScales, correctionsAt, scratch + right, scratch + rightScales],
-        ...[m, k, n, out + item * m * n * 4, n * 4, scratch + threadsAt, threadBytes],
-        ...(byStrassen ? [scratch + leftSums, scratch + rightSums, partialBytes] : [0, 0, 0]),
-      ]);
+      }
+    });
+  };
+  if (suitsStrassen(runtime.format, m, k, n))
+    try {
+      multiply(true);
+      return;
+    } catch (error) {
+      // The plain way needs less memory.
+      if (!(error instanceof ExactMemoryError)) throw error;
     }
-  });
+  multiply(false);
 }
 
 /** Packs all vectors of one item. */
