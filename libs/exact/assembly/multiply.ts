@@ -1,5 +1,6 @@
 // §6.3 to §6.5: integer products of packed panels, rescaled, and the sum S over the blocks of 1,024 elements.
 import {
+  addDotOfFours,
   block,
   elementBytes,
   format,
@@ -215,7 +216,7 @@ function multiplyBlock(index: i32, row: i32, column: i32, rows: i32, columns: i3
       if (ASC_FEATURE_SIMD) {
         if (format == formatInt16)
           multiply16(leftPart, rightPart, bytes, scalesAt, rightScalesAt, to, outStride, high, wide);
-        else if (ASC_FEATURE_RELAXED_SIMD)
+        else
           multiply8(
             leftPart,
             rightPart,
@@ -293,7 +294,6 @@ function multiply8(
   rows: i32,
   columns: i32,
 ): void {
-  if (!ASC_FEATURE_RELAXED_SIMD) return;
   let c00 = i32x4.splat(0);
   let c10 = c00;
   let c20 = c00;
@@ -313,17 +313,17 @@ function multiply8(
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
     let x = v128.load32_splat(a);
-    c00 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, b0, c00);
-    c01 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, b1, c01);
+    c00 = addDotOfFours(x, b0, c00);
+    c01 = addDotOfFours(x, b1, c01);
     x = v128.load32_splat(a, 4);
-    c10 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, b0, c10);
-    c11 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, b1, c11);
+    c10 = addDotOfFours(x, b0, c10);
+    c11 = addDotOfFours(x, b1, c11);
     x = v128.load32_splat(a, 8);
-    c20 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, b0, c20);
-    c21 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, b1, c21);
+    c20 = addDotOfFours(x, b0, c20);
+    c21 = addDotOfFours(x, b1, c21);
     x = v128.load32_splat(a, 12);
-    c30 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, b0, c30);
-    c31 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, b1, c31);
+    c30 = addDotOfFours(x, b0, c30);
+    c31 = addDotOfFours(x, b1, c31);
     a += 16;
     b += 32;
   }

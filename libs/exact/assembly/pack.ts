@@ -1,6 +1,6 @@
 // §6.1 and §6.2: the exponents of blocks of vectors, and their quantised values in panels.
 import { rounder } from './constants';
-import { format, formatInt16, formatInt8Offset, leftPanel } from './format';
+import { addDotOfFours, format, formatInt16, formatInt8Offset, leftPanel } from './format';
 
 /** Vectors are packed in groups of four, the lanes of a v128. */
 const group: i32 = 4;
@@ -416,11 +416,11 @@ function quantiseAcross8(
 
 /** What a right operand that is 128 too large adds to each of four sums, negated. */
 function storeCorrections(panel: usize, step: usize, steps: i32, corrections: usize): void {
-  if (ASC_FEATURE_RELAXED_SIMD) {
+  if (ASC_FEATURE_SIMD) {
     let sums = i32x4.splat(0);
     const ones = i8x16.splat(1);
     for (let s = 0; s < steps; s++) {
-      sums = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(panel), ones, sums);
+      sums = addDotOfFours(v128.load(panel), ones, sums);
       panel += step;
     }
     v128.store(corrections, i32x4.neg(i32x4.shl(sums, 7)));

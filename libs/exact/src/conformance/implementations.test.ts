@@ -44,6 +44,14 @@ const wasmImplementations: Implementation[] = wasmVariants.flatMap((variant) =>
   })),
 );
 
+// What processors with other dot products of int8 are given; here by plain SIMD.
+for (const packedFormat of ['int8Offset', 'int8'] as const)
+  wasmImplementations.push({
+    name: `wasm simd as for processors with ${packedFormat}, 2 threads`,
+    numRuns: 6,
+    create: () => createWasmKernels({ ...options, variant: 'simd', threads: 2, packedFormat }),
+  });
+
 /** A processor runs some of the native kernels; a machine without a compiler has none. */
 const runsHere = (kernel: (typeof nativeKernelNames)[number]): boolean => {
   try {

@@ -28,6 +28,11 @@ export interface WasmOptions {
   /** Whether to use memory that threads could share; true unless given. */
   sharedMemory?: boolean;
   /**
+   * Another layout of a contraction's operands than the machine's best. Only the variant `simd` computes all of them; they
+   * serve tests of what other processors do.
+   */
+  packedFormat?: PackedFormat;
+  /**
    * Estimated duration from which a job is shared with the other threads; waking them and waiting for them costs some
    * microseconds. 30,000 unless given.
    */
@@ -53,6 +58,7 @@ export class WasmRuntime {
     maximumBytes,
     sharedMemory = true,
     sharedFromNanoseconds = 30_000,
+    packedFormat,
   }: WasmOptions) {
     const loaded = loadModule(variant, sharedMemory);
     const limit = Math.min(
@@ -67,7 +73,7 @@ export class WasmRuntime {
     this.#floats = new Float32Array(memory.buffer, argumentsAt, 64);
     this.#sharedFromNanoseconds = sharedFromNanoseconds;
     this.variant = loaded.variant;
-    this.format = chooseFormat(loaded.variant, this.#exports);
+    this.format = (loaded.variant === 'simd' ? packedFormat : undefined) ?? chooseFormat(loaded.variant, this.#exports);
     this.threads = loaded.isShared ? Math.max(1, Math.floor(threads)) : 1;
     const setup = {
       format: packedFormats[this.format].number,
