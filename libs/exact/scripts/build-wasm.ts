@@ -74,7 +74,6 @@ function optimise(binary: Uint8Array, features: readonly Feature[]): Uint8Array 
   binaryen.setFlexibleInlineMaxSize(200);
   binaryen.setOneCallerInlineMaxSize(2000);
   module.optimize();
-  module.optimize();
   const optimised = module.emitBinary();
   module.dispose();
   return optimised;
