@@ -36,22 +36,54 @@ function contenders(): Contender[] {
 
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
-/** Runs all in turn, round by round, because the machine's other load changes; milliseconds by name. */
-function inTurn(work: Map<string, () => void>, rounds: number): Map<string, number[]> {
-  const taken = new Map<string, number[]>([...work.keys()].map((name) => [name, []]));
-  for (const run of work.values()) run();
-  for (let round = 0; round < rounds; round++)
-    for (const [name, run] of work) {
+/** Milliseconds of each round: on the clock, and of the calling thread's own computing. */
+interface Taken {
+  wallMs: number[];
+  cpuMs: number[];
+}
+
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+/** Systems count a thread's computing in ticks of some milliseconds: short work is repeated until it is long enough. */
+const leastMs = 60;
+
+/** Runs all in turn, round by round, because the machine's other load changes. */
+function inTurn(work: Map<string, () => void>, rounds: number): Map<string, Taken> {
+  const taken = new Map<string, Taken>([...work.keys()].map((name) => [name, { wallMs: [], cpuMs: [] }]));
+  const repetitions = new Map<string, number>();
+  for (const [name, run] of work) {
+    const warm = [0, 1, 2, 3].map(() => {
       const startedMs = performance.now();
       run();
-      taken.get(name)?.push(performance.now() - startedMs);
+      return performance.now() - startedMs;
+    });
+    repetitions.set(name, Math.ceil(leastMs / Math.min(...warm)));
+  }
+  for (let round = 0; round < rounds; round++)
+    for (const [name, run] of work) {
+      const count = repetitions.get(name) ?? 1;
+      const startedMs = performance.now();
+      const startedCpuMs = cpuMs();
+      for (let i = 0; i < count; i++) run();
+      taken.get(name)?.cpuMs.push((cpuMs() - startedCpuMs) / count);
+      taken.get(name)?.wallMs.push((performance.now() - startedMs) / count);
     }
   return taken;
 }
 
+/** One thread is measured by its own computing, which other processes disturb least; several by the clock. */
+const times = (taken: Map<string, Taken>, name: string, threads: number): number[] =>
+  taken.get(name)?.[threads === 1 ? 'cpuMs' : 'wallMs'] ?? [];
+
 /** How many times as fast as a peer, in the rounds' median. */
-function speedup(peerMs: number[], ownMs: number[]): number {
-  return median(ownMs.map((ms, round) => (peerMs[round] ?? Number.NaN) / ms));
+function speedup(taken: Map<string, Taken>, peer: string, { name, threads }: Contender): number {
+  const peerMs = times(taken, peer, threads);
+  return median(
+    times(taken, `${name}, ${String(threads)}`, threads).map((ms, round) => (peerMs[round] ?? Number.NaN) / ms),
+  );
 }
 
 interface Peer {
@@ -89,7 +121,7 @@ function productBar(contender: Contender, peer: string): number | null {
 async function products(all: Contender[], others: Peer[]): Promise<BenchRow[]> {
   const rows: BenchRow[] = [];
   for (const [side, rounds] of [
-    [512, 31],
+    [512, 9],
     [2048, 5],
   ] as const) {
     const values = Float32Array.from({ length: side * side }, (_, i) => Math.sin(i) * 2 ** ((i * 7) % 5));
@@ -122,7 +154,7 @@ async function products(all: Contender[], others: Peer[]): Promise<BenchRow[]> {
     const taken = inTurn(work, rounds);
     const products = side ** 3;
     for (const contender of all) {
-      const own = taken.get(`${contender.name}, ${String(contender.threads)}`) ?? [];
+      const own = times(taken, `${contender.name}, ${String(contender.threads)}`, contender.threads);
       const metric = `${String(side)}³, ${contender.name}, ${threadCount(contender.threads)}`;
       rows.push({
         ...{
@@ -132,11 +164,11 @@ async function products(all: Contender[], others: Peer[]): Promise<BenchRow[]> {
           unit: 'GMAC/s',
           better: 'higher',
         },
-        ...{ bar: null, peer: tfWasm, peerValue: products / median(taken.get(tfWasm) ?? []) / 1e6 },
+        ...{ bar: null, peer: tfWasm, peerValue: products / median(times(taken, tfWasm, contender.threads)) / 1e6 },
       });
       for (const { name } of others)
         rows.push({
-          ...{ bench, metric: `product ${metric}, beside ${name}`, value: speedup(taken.get(name) ?? [], own) },
+          ...{ bench, metric: `product ${metric}, beside ${name}`, value: speedup(taken, name, contender) },
           ...{ unit: 'x', better: 'higher', bar: productBar(contender, name), peer: null, peerValue: null },
         });
     }
@@ -173,7 +205,7 @@ const ids = (factor: number): tf.Tensor =>
   );
 
 const trainings: Training[] = [
-  { name: 'MLP 784-256-128-10, batch 64', rounds: 41, make: () => denseModel([784, 256, 128, 10]), batch: images },
+  { name: 'MLP 784-256-128-10, batch 64', rounds: 9, make: () => denseModel([784, 256, 128, 10]), batch: images },
   { name: 'CNN 16-32, batch 64', rounds: 9, make: () => convolutionalModel([16, 32]), batch: images },
   {
     name: 'GPT d=128, T=64, batch 16',
@@ -233,17 +265,17 @@ async function steps(all: Contender[], others: Peer[]): Promise<BenchRow[]> {
     }
     const taken = inTurn(work, training.rounds);
     for (const contender of all) {
-      const own = taken.get(`${contender.name}, ${String(contender.threads)}`) ?? [];
+      const own = times(taken, `${contender.name}, ${String(contender.threads)}`, contender.threads);
       const metric = `${training.name}, ${contender.name}, ${threadCount(contender.threads)}`;
       rows.push({
         ...{ bench, metric, value: 1000 / median(own), unit: 'steps/s', better: 'higher', bar: null },
         ...(work.has(tfWasm)
-          ? { peer: tfWasm, peerValue: 1000 / median(taken.get(tfWasm) ?? []) }
+          ? { peer: tfWasm, peerValue: 1000 / median(times(taken, tfWasm, contender.threads)) }
           : { peer: null, peerValue: null }),
       });
       for (const { name } of others.filter((peer) => work.has(peer.name)))
         rows.push({
-          ...{ bench, metric: `${metric}, beside ${name}`, value: speedup(taken.get(name) ?? [], own), unit: 'x' },
+          ...{ bench, metric: `${metric}, beside ${name}`, value: speedup(taken, name, contender), unit: 'x' },
           ...{ better: 'higher', bar: trainingBar(contender, name), peer: null, peerValue: null },
         });
     }
