@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {BlockRandomness} from "./BlockRandomness.sol";
 import {ISampledQuorum, Vote} from "./interfaces/ISampledQuorum.sol";
-import {ITrainingMarket} from "./interfaces/ITrainingMarket.sol";
+import {ITrainingMarket, OfferState} from "./interfaces/ITrainingMarket.sol";
 import {IVerifier, Verdict} from "./interfaces/IVerifier.sol";
 import {PullPayments} from "./PullPayments.sol";
 import {StakeTree} from "./StakeTree.sol";
@@ -11,6 +11,7 @@ import {StakeTree} from "./StakeTree.sol";
 /// @title Verification by drawn validators (mode SAMPLED)
 /// @notice Validators are drawn by stake after the commitment, re-execute drawn segments and vote by commit and reveal.
 /// Two thirds of the drawn decide. Pay does not depend on the verdict. Silence or disagreement is redrawn once.
+/// Who is eligible for a round, and with what weight, is fixed before the block whose hash draws.
 /// @dev Bounds: 1,024 validators, a quorum of at most 16, at most 64 drawn segments, 3 challenges an offer.
 contract SampledQuorum is ISampledQuorum, PullPayments {
     using StakeTree for StakeTree.Tree;
@@ -44,6 +45,7 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
         uint32 segments;
         uint32 challengeWindow;
         uint32 named; // segment that the challenger names
+        uint48 eligibleAt; // stakes as of the end of this block are drawn from
         uint64 drawBlock;
         uint64 drawDeadline;
         uint64 commitDeadline;
@@ -53,9 +55,8 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
         uint8 revealed;
         address trainer;
         address challenger; // of the running challenge, or the one who won
-        address token;
         bytes32 commitment;
-        uint256 feeWei; // left to pay validators with, in the offer's token
+        uint256 challengeStakeWei; // what the running challenge loses if it is wrong, in ETH
         uint256 challengeFeeWei; // left to pay the validators of the running challenge with, in ETH
         address[] validators;
         uint32[] drawnSegments;
@@ -71,6 +72,7 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
         uint16 seat;
         bool joined;
         uint32 duties; // running rounds in which he is drawn
+        uint64 withdrawableAfter; // set while leaving
     }
 
     error ParametersOutOfRange();
@@ -89,6 +91,9 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
     error StakeTooSmall(uint256 stakeWei, uint256 neededWei);
     error OnDuty(address validator, uint32 duties);
     error NotAValidator(address account);
+    error NotLeaving(address account);
+    error StillLeaving(address account, uint64 withdrawableAfter);
+    error OfferSettledAlready(uint256 offerId);
     error SeatsTaken();
     error NoSuchSegment(uint32 segment, uint32 segments);
     error TooManyChallenges(uint256 offerId);
@@ -96,8 +101,13 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
     uint256 public constant MAX_QUORUM = 16;
     uint256 public constant MAX_DRAWN_SEGMENTS = 64;
     uint8 public constant MAX_CHALLENGES = 3;
-    /// @notice Parties to an offer who are stepped over in one draw, at most.
-    uint256 internal constant MAX_SKIPPED = 16;
+    /// @notice Draw, votes and reveals of one round, in seconds at most: the first round and all challenges, each redrawn
+    /// once, and the windows between them fit into the market's VERDICT_WINDOW.
+    uint256 public constant MAX_ROUND = 3 days;
+    uint256 public constant MAX_DRAW_DELAY_BLOCKS = 256;
+    /// @notice A fine for silence is at most so many times the pay. Jobs that pay nothing could else ruin validators.
+    uint256 public constant MAX_FINE_OVER_PAY = 10;
+    uint256 internal constant BOND_GROWTH = 4;
     address public constant BURN_ADDRESS = 0x000000000000000000000000000000000000dEaD;
 
     ITrainingMarket public immutable market;
@@ -115,7 +125,9 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
             parameters_.quorumSize == 0 || parameters_.quorumSize > MAX_QUORUM || parameters_.drawCount == 0
                 || parameters_.drawCount > MAX_DRAWN_SEGMENTS || parameters_.drawDelayBlocks == 0
                 || parameters_.drawWindow == 0 || parameters_.commitWindow == 0 || parameters_.revealWindow == 0
-                || parameters_.minStakeWei == 0 || parameters_.silencePenaltyWei > parameters_.minStakeWei
+                || parameters_.drawDelayBlocks > MAX_DRAW_DELAY_BLOCKS || parameters_.minStakeWei == 0
+                || uint256(parameters_.drawWindow) + parameters_.commitWindow + parameters_.revealWindow > MAX_ROUND
+                || parameters_.silencePenaltyWei > parameters_.minStakeWei
         ) revert ParametersOutOfRange();
         market = market_;
         parameters = parameters_;
@@ -128,7 +140,6 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
 
     // ---------------------------------------------------------------- validators
 
-    /// @notice Joins, or adds stake.
     function join() external payable {
         Validator storage validator = roster[msg.sender];
         if (!validator.joined) {
@@ -148,16 +159,28 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
         if (validator.stakeWei < parameters.minStakeWei) {
             revert StakeTooSmall(validator.stakeWei, parameters.minStakeWei);
         }
+        validator.withdrawableAfter = 0;
         tree.set(validator.seat, validator.stakeWei);
         emit ValidatorJoined(msg.sender, validator.stakeWei);
     }
 
     function leave() external {
         Validator storage validator = roster[msg.sender];
-        if (!validator.joined) revert NotAValidator(msg.sender);
+        if (!validator.joined || validator.withdrawableAfter != 0) revert NotAValidator(msg.sender);
+        tree.set(validator.seat, 0);
+        // A round that counts him was opened by now, so it is drawn by then or not at all.
+        validator.withdrawableAfter = uint64(block.timestamp) + parameters.drawWindow;
+        emit ValidatorLeaving(msg.sender, validator.withdrawableAfter);
+    }
+
+    function withdrawStake() external {
+        Validator storage validator = roster[msg.sender];
+        if (validator.withdrawableAfter == 0) revert NotLeaving(msg.sender);
+        if (block.timestamp <= validator.withdrawableAfter) {
+            revert StillLeaving(msg.sender, validator.withdrawableAfter);
+        }
         if (validator.duties != 0) revert OnDuty(msg.sender, validator.duties);
         uint256 stakeWei = validator.stakeWei;
-        tree.set(validator.seat, 0);
         delete seatHolder[validator.seat];
         freeSeats.push(validator.seat);
         delete roster[msg.sender];
@@ -172,40 +195,38 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
         address trainer,
         bytes32 commitment,
         uint32 segments,
-        address token,
-        uint256 feeWei,
         uint32 challengeWindow
-    ) external payable onlyMarket {
+    ) external onlyMarket {
         Case storage c = cases[offerId];
         if (c.phase != Phase.None) revert WrongPhase(offerId, c.phase);
         c.trainer = trainer;
         c.commitment = commitment;
         c.segments = segments;
-        c.token = token;
-        c.feeWei = feeWei;
         c.challengeWindow = challengeWindow;
         _openRound(offerId, c);
     }
 
     function _openRound(uint256 offerId, Case storage c) internal {
         c.phase = Phase.Drawing;
+        c.eligibleAt = uint48(block.number - 1);
         c.drawBlock = uint64(block.number) + parameters.drawDelayBlocks;
         c.drawDeadline = uint64(block.timestamp) + parameters.drawWindow;
         c.committed = 0;
         c.revealed = 0;
         delete c.validators;
         delete c.drawnSegments;
-        emit VerificationOpened(offerId, c.round, c.drawBlock, c.segments);
+        emit VerificationOpened(offerId, c.round, c.drawBlock, c.drawDeadline, c.segments);
     }
 
     function draw(uint256 offerId) external {
         Case storage c = _caseIn(offerId, Phase.Drawing);
+        if (block.timestamp > c.drawDeadline) revert WindowOver(c.drawDeadline);
         if (block.number <= c.drawBlock) revert DrawBlockNotReached(c.drawBlock);
         bytes32 seed = BlockRandomness.blockHash(c.drawBlock);
         if (seed == 0) {
-            // Too old to be known: another block, fixed now, draws.
+            // Too old to be known: another block, fixed now, draws from the same stakes.
             c.drawBlock = uint64(block.number) + parameters.drawDelayBlocks;
-            emit VerificationOpened(offerId, c.round, c.drawBlock, c.segments);
+            emit VerificationOpened(offerId, c.round, c.drawBlock, c.drawDeadline, c.segments);
             return;
         }
         seed = keccak256(abi.encode(seed, address(this), offerId, c.round, c.commitment));
@@ -217,25 +238,24 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
         emit QuorumDrawn(offerId, c.round, c.validators, c.drawnSegments, c.commitDeadline, c.revealDeadline);
     }
 
-    /// @dev Without replacement; the trainer, the requester and the payers are never drawn.
+    /// @dev Without replacement; the trainer, the requester, the payers and the challenger are stepped over, 67 at most.
     function _drawValidators(uint256 offerId, Case storage c, bytes32 seed)
         internal
         returns (address[] memory drawn_)
     {
         uint256 size = parameters.quorumSize;
         drawn_ = new address[](size);
-        uint256[] memory taken = new uint256[](size + MAX_SKIPPED);
-        uint256 takenCount;
-        uint256 leftWei = tree.total();
+        StakeTree.Draw memory draw_ = tree.startDraw(c.eligibleAt);
         address requester = market.requesterOf(offerId);
+        uint256 attempt;
         for (uint256 i; i < size;) {
-            if (leftWei == 0 || takenCount == taken.length) revert TooFewValidators(i, uint32(size));
-            uint256 at = uint256(keccak256(abi.encode(seed, takenCount))) % leftWei;
-            uint256 seat = tree.seatAt(at, taken, takenCount);
-            taken[takenCount++] = seat;
-            leftWei -= tree.weightOf(seat);
+            if (draw_.leftWeight == 0) revert TooFewValidators(i, uint32(size));
+            uint256 seat = tree.take(draw_, uint256(keccak256(abi.encode(seed, attempt++))));
             address validator = seatHolder[seat];
-            if (validator == c.trainer || validator == requester || market.shareWei(offerId, validator) != 0) continue;
+            if (
+                validator == c.trainer || validator == requester || validator == c.challenger
+                    || market.isPayer(offerId, validator)
+            ) continue;
             drawn_[i++] = validator;
             ++roster[validator].duties;
         }
@@ -297,12 +317,18 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
 
     function tally(uint256 offerId) external {
         Case storage c = cases[offerId];
+        if (c.phase != Phase.Drawing && c.phase != Phase.Voting) revert WrongPhase(offerId, c.phase);
+        if (market.offerState(offerId) != OfferState.Committed) {
+            // Settled without us: nobody is fined, and the challenger has his money back.
+            for (uint256 i; i < c.validators.length; ++i) --roster[c.validators[i]].duties;
+            _close(offerId, c, Verdict.Undecided);
+            return;
+        }
         if (c.phase == Phase.Drawing) {
             if (block.timestamp <= c.drawDeadline) revert WindowOpen(c.drawDeadline);
             _redraw(offerId, c);
             return;
         }
-        if (c.phase != Phase.Voting) revert WrongPhase(offerId, c.phase);
         if (c.revealed < c.validators.length && block.timestamp <= c.revealDeadline) {
             revert WindowOpen(c.revealDeadline);
         }
@@ -310,62 +336,80 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
         uint256 needed = (2 * c.validators.length + 2) / 3;
         if (votes[uint256(Vote.Invalid)] >= needed) _close(offerId, c, Verdict.Invalid);
         else if (votes[uint256(Vote.Unavailable)] >= needed) _close(offerId, c, Verdict.Unavailable);
-        else if (votes[uint256(Vote.Valid)] >= needed) _leaveOpen(offerId, c);
-        else _redraw(offerId, c);
+        else if (votes[uint256(Vote.Valid)] >= needed) {
+            // A challenger who was wrong pays the trainer for the delay.
+            _credit(c.trainer, address(0), c.challengeStakeWei);
+            _leaveOpen(offerId, c);
+        } else {
+            _redraw(offerId, c);
+        }
     }
 
-    /// @dev Pays who revealed, fines who did not, and frees all from duty. At most MAX_QUORUM rounds.
+    /// @dev Pays who revealed, fines who did not, and frees all from duty. At most MAX_QUORUM rounds. Of the money for
+    /// one question half is kept for its redraw, and a redraw may spend what is left.
     function _closeBallots(uint256 offerId, Case storage c) internal returns (uint256[4] memory votes) {
         uint256 count = c.validators.length;
         bool challenged = c.challenger != address(0);
-        uint256 potWei = challenged ? c.challengeFeeWei : c.feeWei;
-        address token = challenged ? address(0) : c.token;
-        uint256 paidWei;
+        uint256 leftWei = challenged ? c.challengeFeeWei : market.feeLeftWei(offerId);
+        address token = challenged ? address(0) : market.tokenOf(offerId);
+        uint256 payWei = (c.redrawn ? leftWei : leftWei - leftWei / 2) / count;
+        // What a token is worth is not known here, so silence costs no more than the pay.
+        uint256 fineWei = token == address(0) ? payWei * MAX_FINE_OVER_PAY : 0;
+        if (fineWei > parameters.silencePenaltyWei) fineWei = parameters.silencePenaltyWei;
         uint256 burntWei;
         for (uint256 i; i < count; ++i) {
             address account = c.validators[i];
-            Validator storage validator = roster[account];
-            --validator.duties;
+            --roster[account].duties;
             Vote vote = ballots[offerId][c.round][account].vote;
             ++votes[uint256(vote)];
             if (vote == Vote.None) {
-                uint256 penaltyWei = parameters.silencePenaltyWei;
-                if (penaltyWei > validator.stakeWei) penaltyWei = validator.stakeWei;
-                validator.stakeWei -= penaltyWei;
-                burntWei += penaltyWei;
-                // Too little left: stays on the roster, but is not drawn before adding stake.
-                tree.set(validator.seat, validator.stakeWei < parameters.minStakeWei ? 0 : validator.stakeWei);
-                emit ValidatorSilent(offerId, c.round, account, penaltyWei);
-            } else {
-                paidWei += potWei / count;
-                _credit(account, token, potWei / count);
-                emit ValidatorPaid(offerId, account, token, potWei / count);
+                burntWei += _fine(offerId, c.round, account, fineWei);
+                continue;
             }
+            if (challenged) {
+                c.challengeFeeWei -= payWei;
+                _credit(account, address(0), payWei);
+            } else {
+                market.payFee(offerId, account, payWei);
+            }
+            emit ValidatorPaid(offerId, account, token, payWei);
         }
-        if (challenged) c.challengeFeeWei -= paidWei;
-        else c.feeWei -= paidWei;
         _push(BURN_ADDRESS, address(0), burntWei);
     }
 
-    /// @dev Found valid. A challenger who was wrong pays the trainer for the delay.
+    function _fine(uint256 offerId, uint32 round, address account, uint256 fineWei)
+        internal
+        returns (uint256 penaltyWei)
+    {
+        Validator storage validator = roster[account];
+        penaltyWei = fineWei > validator.stakeWei ? validator.stakeWei : fineWei;
+        validator.stakeWei -= penaltyWei;
+        // Too little left: stays on the roster, but is not drawn before adding stake.
+        bool drawable = validator.stakeWei >= parameters.minStakeWei && validator.withdrawableAfter == 0;
+        tree.set(validator.seat, drawable ? validator.stakeWei : 0);
+        emit ValidatorSilent(offerId, round, account, penaltyWei);
+    }
+
+    /// @dev Found valid, or found so before.
     function _leaveOpen(uint256 offerId, Case storage c) internal {
-        if (c.challenger != address(0)) {
-            _credit(c.trainer, address(0), _challengeStakeWei());
-            _returnChallengeFee(c);
-            c.challenger = address(0);
-        }
+        _returnChallengeFee(c);
+        c.challenger = address(0);
         c.phase = Phase.Open;
         c.challengeEndsAt = uint64(block.timestamp) + c.challengeWindow;
         emit RoundTallied(offerId, c.round, uint8(Verdict.Valid), c.challengeEndsAt);
     }
 
     function _redraw(uint256 offerId, Case storage c) internal {
-        emit RoundTallied(offerId, c.round, uint8(Verdict.Undecided), 0);
         if (!c.redrawn) {
+            emit RoundTallied(offerId, c.round, uint8(Verdict.Undecided), 0);
             c.redrawn = true;
             ++c.round;
             // The second round is paid from what the first one left.
             _openRound(offerId, c);
+        } else if (c.challenger != address(0)) {
+            // A challenge that nobody decides does not undo what an earlier quorum found.
+            _credit(c.challenger, address(0), c.challengeStakeWei);
+            _leaveOpen(offerId, c);
         } else {
             _close(offerId, c, Verdict.Undecided);
         }
@@ -373,7 +417,7 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
 
     function _close(uint256 offerId, Case storage c, Verdict verdict_) internal {
         if (c.challenger != address(0)) {
-            _credit(c.challenger, address(0), _challengeStakeWei());
+            _credit(c.challenger, address(0), c.challengeStakeWei);
             _returnChallengeFee(c);
             if (verdict_ != Verdict.Invalid) c.challenger = address(0);
         }
@@ -386,11 +430,7 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
     function _returnChallengeFee(Case storage c) internal {
         _credit(c.challenger, address(0), c.challengeFeeWei);
         c.challengeFeeWei = 0;
-    }
-
-    /// @dev One half of a challenge's bond pays its validators, this half is at stake.
-    function _challengeStakeWei() internal view returns (uint256) {
-        return parameters.challengeBondWei - parameters.challengeBondWei / 2;
+        c.challengeStakeWei = 0;
     }
 
     function challenge(uint256 offerId, uint32 segment) external payable {
@@ -398,22 +438,24 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
         if (block.timestamp > c.challengeEndsAt) revert WindowOver(c.challengeEndsAt);
         if (segment >= c.segments) revert NoSuchSegment(segment, c.segments);
         if (c.challenges == MAX_CHALLENGES) revert TooManyChallenges(offerId);
-        if (msg.value != parameters.challengeBondWei) revert WrongValue(msg.value, parameters.challengeBondWei);
+        if (market.offerState(offerId) != OfferState.Committed) revert OfferSettledAlready(offerId);
+        uint256 bondWei = _challengeBondWei(c);
+        if (msg.value != bondWei) revert WrongValue(msg.value, bondWei);
         ++c.challenges;
         ++c.round;
         c.redrawn = false;
         c.challenger = msg.sender;
-        c.challengeFeeWei = msg.value - _challengeStakeWei();
+        // One half pays the validators, the other is at stake.
+        c.challengeFeeWei = bondWei / 2;
+        c.challengeStakeWei = bondWei - bondWei / 2;
         c.named = segment;
         emit SampledChallenge(offerId, c.round, msg.sender, segment, msg.value);
         _openRound(offerId, c);
     }
 
-    function settle(uint256 offerId) external onlyMarket returns (uint256 unspentFeeWei) {
-        Case storage c = cases[offerId];
-        unspentFeeWei = c.feeWei;
-        c.feeWei = 0;
-        _push(msg.sender, c.token, unspentFeeWei);
+    /// @dev Grows, so that a trainer cannot use up the challenges cheaply by challenging himself.
+    function _challengeBondWei(Case storage c) internal view returns (uint256) {
+        return parameters.challengeBondWei * BOND_GROWTH ** c.challenges;
     }
 
     // ---------------------------------------------------------------- views
@@ -430,8 +472,8 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
         return c.decided == Verdict.Invalid ? c.challenger : address(0);
     }
 
-    function challengeBondWei() external view returns (uint256) {
-        return parameters.challengeBondWei;
+    function challengeBondWei(uint256 offerId) external view returns (uint256) {
+        return _challengeBondWei(cases[offerId]);
     }
 
     function drawCount() external view returns (uint32) {

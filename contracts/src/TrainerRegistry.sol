@@ -8,7 +8,8 @@ import {PullPayments} from "./PullPayments.sol";
 
 /// @title Stake of trainers
 /// @notice Stake is free, locked for one award, or unbonding. A lock is slashed only while the verifier that was
-/// pinned when it was made says Invalid, or when its market reports a trainer who never committed.
+/// pinned when it was made says Invalid, or when its market reports a trainer who never committed. A market can lock
+/// only the stake of trainers who have accepted it, so that admitting a hostile market takes nothing from anybody.
 /// @dev All amounts are wei of ETH.
 contract TrainerRegistry is ITrainerRegistry, PullPayments, Ownable2Step {
     struct Account {
@@ -16,6 +17,7 @@ contract TrainerRegistry is ITrainerRegistry, PullPayments, Ownable2Step {
         uint256 lockedWei;
         uint256 unbondingWei;
         uint64 withdrawableAt;
+        uint64 acceptedMarkets; // the first so many of those ever admitted
     }
 
     struct Lock {
@@ -26,6 +28,7 @@ contract TrainerRegistry is ITrainerRegistry, PullPayments, Ownable2Step {
     }
 
     error NotAMarket(address caller);
+    error MarketNotAccepted(address trainer, address market);
     error StakeTooSmall(address trainer, uint256 freeWei, uint256 neededWei);
     error LockExists(address market, uint256 offerId);
     error NoLock(address market, uint256 offerId);
@@ -43,6 +46,9 @@ contract TrainerRegistry is ITrainerRegistry, PullPayments, Ownable2Step {
     /// @notice Part of a slashed lock that is burnt, so that a cheat who convicts himself still pays.
     uint16 public burntShareBps = 5_000;
     mapping(address market => bool) public isMarket;
+    /// @notice Markets admitted so far, and each one's place in that order, from 1.
+    uint64 public marketCount;
+    mapping(address market => uint64) public marketNumber;
     mapping(address trainer => Account) internal accounts;
     mapping(address market => mapping(uint256 offerId => Lock)) public locks;
 
@@ -58,6 +64,7 @@ contract TrainerRegistry is ITrainerRegistry, PullPayments, Ownable2Step {
     /// @notice Admits a market, or stops it from making new locks; locks that exist are settled all the same.
     function admitMarket(address market, bool admitted) external onlyOwner {
         isMarket[market] = admitted;
+        if (admitted && marketNumber[market] == 0) marketNumber[market] = ++marketCount;
         emit MarketAdmitted(market, admitted);
     }
 
@@ -76,9 +83,24 @@ contract TrainerRegistry is ITrainerRegistry, PullPayments, Ownable2Step {
         _deposit(trainer);
     }
 
+    function acceptMarkets() external {
+        _acceptMarkets(msg.sender);
+    }
+
+    function _acceptMarkets(address trainer) internal {
+        Account storage account = accounts[trainer];
+        if (account.acceptedMarkets == marketCount) return;
+        account.acceptedMarkets = marketCount;
+        emit MarketsAccepted(trainer, marketCount);
+    }
+
     function _deposit(address trainer) internal {
         if (msg.value == 0) revert ZeroAmount();
-        accounts[trainer].freeWei += msg.value;
+        Account storage account = accounts[trainer];
+        // A gift accepts nothing on behalf of a trainer who has stake already.
+        bool isNew = account.freeWei == 0 && account.lockedWei == 0 && account.unbondingWei == 0;
+        if (trainer == msg.sender || isNew) _acceptMarkets(trainer);
+        account.freeWei += msg.value;
         emit StakeDeposited(trainer, msg.value);
     }
 
@@ -105,6 +127,7 @@ contract TrainerRegistry is ITrainerRegistry, PullPayments, Ownable2Step {
 
     function lock(address trainer, uint256 offerId, uint256 amountWei, address verifier) external onlyMarket {
         Account storage account = accounts[trainer];
+        if (marketNumber[msg.sender] > account.acceptedMarkets) revert MarketNotAccepted(trainer, msg.sender);
         if (account.freeWei < amountWei) revert StakeTooSmall(trainer, account.freeWei, amountWei);
         if (locks[msg.sender][offerId].trainer != address(0)) revert LockExists(msg.sender, offerId);
         account.freeWei -= amountWei;
@@ -150,6 +173,11 @@ contract TrainerRegistry is ITrainerRegistry, PullPayments, Ownable2Step {
         else _credit(finder, address(0), finderWei);
         _push(BURN_ADDRESS, address(0), burntWei);
         _push(msg.sender, address(0), toPayersWei);
+    }
+
+    function lockableOf(address trainer, address market) external view returns (uint256 freeWei) {
+        Account storage account = accounts[trainer];
+        if (isMarket[market] && marketNumber[market] <= account.acceptedMarkets) freeWei = account.freeWei;
     }
 
     function stakeOf(address trainer)

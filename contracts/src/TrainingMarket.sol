@@ -27,6 +27,7 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         uint256 bondWei; // of one bid
         uint256 priceWei;
         uint256 winnerBondWei; // held until the winner starts
+        uint256 feeWei; // left for the verifier to spend, in the offer's token
         uint256 refundableWei; // in the offer's token, for the payers
         uint256 refundableEtherWei; // forfeited bonds and slashed stake, for the payers
     }
@@ -56,9 +57,13 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
     error VerifierNotAdmitted(address verifier);
     error StakeBelowReward(uint256 stakeWei, uint256 neededWei);
     error ZeroReward();
+    error AmountTooLarge(uint256 amountWei);
     error PriceAboveReward(uint256 priceWei, uint256 rewardWei);
     error FreeStakeTooSmall(address trainer, uint256 freeWei, uint256 neededWei);
     error VerdictPending(uint256 offerId);
+    error VerdictReached(uint256 offerId, Verdict verdict);
+    error NotTheVerifier(address account);
+    error FeeSpent(uint256 leftWei, uint256 askedWei);
     error ZeroReference();
     error UnexpectedEther(address from);
 
@@ -68,6 +73,13 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
     uint32 public constant MAX_COMMIT_EVERY = 128;
     /// @notice A verifier that has not decided by then loses its say, and the payers get their money back.
     uint32 public constant VERDICT_WINDOW = 60 days;
+    /// @notice After that, time to execute a verdict that was reached.
+    uint32 public constant EXECUTION_WINDOW = 30 days;
+    /// @notice So short that every challenge a verifier allows fits into VERDICT_WINDOW: were it longer, payers could wait
+    /// for the backstop and keep a good model for nothing.
+    uint32 public constant MAX_CHALLENGE_WINDOW = 7 days;
+    /// @notice Larger amounts are refused, so that no product overflows.
+    uint256 public constant MAX_AMOUNT = type(uint128).max;
     uint256 internal constant WHOLE_BPS = 10_000;
     /// @notice Bond of a bid, as part of an ETH reward.
     uint256 public constant BID_BOND_BPS = 100;
@@ -79,8 +91,6 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
     uint256 public immutable tokenOfferBondWei;
     uint256 public offerCount;
     mapping(address verifier => bool) public isVerifier;
-    /// @dev Running offers keep a verifier that is not admitted any more; it must still be able to return its fee.
-    mapping(address verifier => bool) internal wasVerifier;
     mapping(uint256 offerId => Offer) internal offers;
     mapping(uint256 offerId => BidBook.Book) internal books;
     mapping(uint256 offerId => mapping(address payer => Share)) internal shares;
@@ -90,15 +100,14 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         tokenOfferBondWei = tokenOfferBondWei_;
     }
 
-    /// @dev ETH comes only with a slashed stake or an unspent fee, while settling.
+    /// @dev Unasked for, ETH comes only with a slashed stake, while settling.
     receive() external payable {
-        if (msg.sender != address(trainers) && !wasVerifier[msg.sender]) revert UnexpectedEther(msg.sender);
+        if (msg.sender != address(trainers)) revert UnexpectedEther(msg.sender);
     }
 
     /// @notice Admits a verifier for new offers. An offer keeps the verifier that it opened with.
     function admitVerifier(address verifier, bool admitted) external onlyOwner {
         isVerifier[verifier] = admitted;
-        if (admitted) wasVerifier[verifier] = true;
         emit VerifierAdmitted(verifier, admitted);
     }
 
@@ -145,18 +154,20 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
 
     function _checkTerms(OfferTerms calldata terms) internal view {
         if (terms.rewardWei == 0) revert ZeroReward();
+        if (terms.rewardWei > MAX_AMOUNT) revert AmountTooLarge(terms.rewardWei);
+        if (terms.validationFeeWei > MAX_AMOUNT) revert AmountTooLarge(terms.validationFeeWei);
         if (!isVerifier[terms.verifier]) revert VerifierNotAdmitted(terms.verifier);
-        _checkWindow(terms.fundingWindow);
-        _checkWindow(terms.bidWindow);
-        _checkWindow(terms.startWindow);
-        _checkWindow(terms.trainingWindow);
-        _checkWindow(terms.challengeWindow);
+        _checkWindow(terms.fundingWindow, MAX_WINDOW);
+        _checkWindow(terms.bidWindow, MAX_WINDOW);
+        _checkWindow(terms.startWindow, MAX_WINDOW);
+        _checkWindow(terms.trainingWindow, MAX_WINDOW);
+        _checkWindow(terms.challengeWindow, MAX_CHALLENGE_WINDOW);
         uint256 neededWei = terms.token == address(0) ? terms.rewardWei * MIN_STAKE_BPS / WHOLE_BPS : 1;
         if (terms.minStakeWei < neededWei) revert StakeBelowReward(terms.minStakeWei, neededWei);
     }
 
-    function _checkWindow(uint32 window) internal pure {
-        if (window == 0 || window > MAX_WINDOW) revert WindowOutOfRange(window);
+    function _checkWindow(uint32 window, uint32 longest) internal pure {
+        if (window == 0 || window > longest) revert WindowOutOfRange(window);
     }
 
     function cancel(uint256 offerId) external {
@@ -197,7 +208,7 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         Offer storage offer = _offerIn(offerId, OfferState.Bidding);
         _notAfter(offerId, offer.deadline);
         if (priceWei > offer.terms.rewardWei) revert PriceAboveReward(priceWei, offer.terms.rewardWei);
-        (uint256 freeWei,,,) = trainers.stakeOf(msg.sender);
+        uint256 freeWei = trainers.lockableOf(msg.sender, address(this));
         if (freeWei < offer.terms.minStakeWei) {
             revert FreeStakeTooSmall(msg.sender, freeWei, offer.terms.minStakeWei);
         }
@@ -227,14 +238,19 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         _awardNext(offerId, offer);
     }
 
-    /// @dev At most three rounds: the book holds three bids. A bidder whose stake is gone by now loses his bond too.
+    /// @dev At most three rounds: the book holds three bids. A bidder whose stake is gone by now loses his bond too; a
+    /// market that may not lock stake any more gives every bond back.
     function _awardNext(uint256 offerId, Offer storage offer) internal {
         BidBook.Book storage book = books[offerId];
         uint256 stakeWei = offer.terms.minStakeWei;
+        bool admitted = trainers.isMarket(address(this));
         while (!book.isEmpty()) {
             (address trainer, uint256 priceWei) = book.takeBest();
-            (uint256 freeWei,,,) = trainers.stakeOf(trainer);
-            if (freeWei < stakeWei) {
+            if (!admitted) {
+                _credit(trainer, address(0), offer.bondWei);
+                continue;
+            }
+            if (trainers.lockableOf(trainer, address(this)) < stakeWei) {
                 _forfeit(offerId, offer, trainer);
                 continue;
             }
@@ -286,12 +302,20 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         offer.deadline = uint64(block.timestamp) + VERDICT_WINDOW;
         uint256 feeWei = offer.terms.validationFeeWei;
         offer.refundableWei -= feeWei;
+        offer.feeWei = feeWei;
         emit JobCommitted(offerId, msg.sender, logReference, modelReference, commitment);
-        address token = offer.terms.token;
-        if (token != address(0)) _push(offer.terms.verifier, token, feeWei);
-        IVerifier(offer.terms.verifier).onCommit{value: token == address(0) ? feeWei : 0}(
-            offerId, msg.sender, commitment, offer.segments, token, feeWei, offer.terms.challengeWindow
+        // No token moves here: one that refuses to be transferred would keep the trainer from committing.
+        IVerifier(offer.terms.verifier).onCommit(
+            offerId, msg.sender, commitment, offer.segments, offer.terms.challengeWindow
         );
+    }
+
+    function payFee(uint256 offerId, address to, uint256 amountWei) external {
+        Offer storage offer = _offerIn(offerId, OfferState.Committed);
+        if (msg.sender != offer.terms.verifier) revert NotTheVerifier(msg.sender);
+        if (amountWei > offer.feeWei) revert FeeSpent(offer.feeWei, amountWei);
+        offer.feeWei -= amountWei;
+        _credit(to, offer.terms.token, amountWei);
     }
 
     function expireTraining(uint256 offerId) external nonReentrant {
@@ -313,36 +337,37 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
             trainers.release(offerId);
             offer.refundableWei -= offer.priceWei;
             _credit(offer.trainer, offer.terms.token, offer.priceWei);
-            _settle(offerId, offer, OfferState.Paid, offer.priceWei, 0);
+            _end(offerId, offer, OfferState.Paid, offer.priceWei, 0);
         } else if (verdict == Verdict.Invalid) {
             (uint256 slashedWei, uint256 toPayersWei) = trainers.slashConvicted(offerId);
             offer.refundableEtherWei += toPayersWei;
-            _settle(offerId, offer, OfferState.Slashed, 0, slashedWei);
+            _end(offerId, offer, OfferState.Slashed, 0, slashedWei);
         } else {
             trainers.release(offerId);
-            _settle(offerId, offer, OfferState.Refunded, 0, 0);
+            _end(offerId, offer, OfferState.Refunded, 0, 0);
         }
     }
 
     function expireVerdict(uint256 offerId) external nonReentrant {
         Offer storage offer = _offerIn(offerId, OfferState.Committed);
         _after(offerId, offer.deadline);
+        if (block.timestamp <= offer.deadline + EXECUTION_WINDOW) {
+            // A verifier that reverts is broken and counts as silent. One that is starved of gas leaves too little gas for
+            // what follows.
+            try IVerifier(offer.terms.verifier).verdict(offerId) returns (Verdict verdict) {
+                if (verdict != Verdict.Pending) revert VerdictReached(offerId, verdict);
+            } catch {}
+        }
         trainers.release(offerId);
-        // The verifier is not asked for its unspent fee: it may be what is broken.
         _end(offerId, offer, OfferState.Refunded, 0, 0);
-    }
-
-    function _settle(uint256 offerId, Offer storage offer, OfferState outcome, uint256 paidWei, uint256 slashedWei)
-        internal
-    {
-        offer.refundableWei += IVerifier(offer.terms.verifier).settle(offerId);
-        _end(offerId, offer, outcome, paidWei, slashedWei);
     }
 
     function _end(uint256 offerId, Offer storage offer, OfferState outcome, uint256 paidWei, uint256 slashedWei)
         internal
     {
         offer.state = outcome;
+        offer.refundableWei += offer.feeWei;
+        offer.feeWei = 0;
         emit OfferSettled(offerId, outcome, paidWei, offer.refundableWei, offer.refundableEtherWei, slashedWei);
     }
 
@@ -355,7 +380,7 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         if (!share.paid) revert NotAPayer(msg.sender);
         if (share.refunded) revert AlreadyRefunded(msg.sender);
         amountWei = refundableWei(offerId, msg.sender);
-        etherWei = ProRata.share(offer.refundableEtherWei, share.unitsBefore, share.units, offer.totalUnits);
+        etherWei = refundableEtherWei(offerId, msg.sender);
         share.refunded = true;
         emit RefundClaimed(offerId, msg.sender, amountWei, etherWei);
         _credit(msg.sender, offer.terms.token, amountWei);
@@ -381,8 +406,20 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         return ProRata.share(offer.refundableWei, share.unitsBefore, share.units, offer.totalUnits);
     }
 
+    /// @notice What the payer may still claim of forfeited bonds and slashed stake; zero before the offer is settled.
+    function refundableEtherWei(uint256 offerId, address payer) public view returns (uint256) {
+        Offer storage offer = _offer(offerId);
+        Share storage share = shares[offerId][payer];
+        if (offer.state < OfferState.Paid || !share.paid || share.refunded) return 0;
+        return ProRata.share(offer.refundableEtherWei, share.unitsBefore, share.units, offer.totalUnits);
+    }
+
     function bidBondWei(uint256 offerId) external view returns (uint256) {
         return _offer(offerId).bondWei;
+    }
+
+    function feeLeftWei(uint256 offerId) external view returns (uint256) {
+        return _offer(offerId).feeWei;
     }
 
     function offerState(uint256 offerId) external view returns (OfferState) {
@@ -404,6 +441,18 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
 
     function bids(uint256 offerId) external view returns (address[3] memory bidders, uint256[3] memory pricesWei) {
         return books[offerId].list();
+    }
+
+    function tokenOf(uint256 offerId) external view returns (address) {
+        return _offer(offerId).terms.token;
+    }
+
+    function hasPaid(uint256 offerId, address payer) external view returns (bool) {
+        return shares[offerId][payer].paid;
+    }
+
+    function isPayer(uint256 offerId, address account) external view returns (bool) {
+        return shares[offerId][account].units != 0;
     }
 
     function registry() external view returns (address) {

@@ -13,6 +13,7 @@ import type { BenchRow } from './bench-row.ts';
 const MB = 1e6;
 const SMALL_BYTES = 10 * MB;
 const LARGE_BYTES = 1000 * MB;
+const WINDOW_BYTES = 50 * MB;
 /** Client memory may grow by this between a file of 10 MB and one of 1 GB: buffers, not the file. */
 const RSS_GROWTH_BAR_MB = 128;
 
@@ -65,14 +66,20 @@ async function streamWhole(url: string, reference: Reference): Promise<{ mbPerSe
   const client = new SwarmClient({ url, cacheBytes: 16 * 2 ** 20 });
   globalThis.gc?.();
   let rss = 0;
-  let length = 0;
-  const elapsed = await seconds(async () => {
-    for await (const piece of (await client.open(reference)).stream()) {
-      length += piece.length;
-      rss = Math.max(rss, process.memoryUsage.rss());
-    }
-  });
-  return { mbPerSecond: length / MB / elapsed, rssMb: rss / MB };
+  // The median of windows, because what else runs on the machine comes and goes.
+  const windows: number[] = [];
+  let windowStartedMs = performance.now();
+  let windowLength = 0;
+  for await (const piece of (await client.open(reference)).stream()) {
+    windowLength += piece.length;
+    rss = Math.max(rss, process.memoryUsage.rss());
+    if (windowLength < WINDOW_BYTES) continue;
+    windows.push(windowLength / MB / ((performance.now() - windowStartedMs) / 1000));
+    windowStartedMs = performance.now();
+    windowLength = 0;
+  }
+  const middle = windows.toSorted((a, b) => a - b)[Math.floor(windows.length / 2)];
+  return { mbPerSecond: middle ?? Number.NaN, rssMb: rss / MB };
 }
 
 /** Verified downloads and uploads through the embedded store, beside bee-js, which does not verify. */

@@ -1,22 +1,24 @@
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { type DynamicModule, Module } from '@nestjs/common';
-import { GraphQLModule, GraphQLSchemaHost } from '@nestjs/graphql';
+import { GraphQLModule } from '@nestjs/graphql';
 import { API_CONTEXT, type ApiContext } from './context.ts';
-import { MarketResolver } from './graphql/market-resolver.ts';
-import { PoolResolver } from './graphql/pool-resolver.ts';
-import { complexityLimit, depthLimit } from './graphql/query-limits.ts';
+import { publicError } from './graphql/public-error.ts';
+import { limitPlugin, queryLimits } from './graphql/query-limits.ts';
+import { requestMetrics } from './graphql/request-metrics.ts';
 import type { RequestContext } from './graphql/requests.ts';
-import { SessionResolver } from './graphql/session-resolver.ts';
-import { TransactionResolver } from './graphql/transaction-resolver.ts';
+import { resolvers, schemaOptions } from './graphql/schema.ts';
 import { HealthController } from './http/health-controller.ts';
 
-/** Resolvers of the schema, also for writing schema.graphql. */
-export const resolvers = [MarketResolver, PoolResolver, SessionResolver, TransactionResolver];
+/** What the HTTP layer knows of a request. */
+interface HttpRequest {
+  headers: { authorization?: string };
+  /** The client's address; behind trusted proxies, the one that they name. */
+  ip?: string;
+}
 
 @Module({})
 export class ApiModule {
   static create(api: ApiContext, options: { introspection: boolean }): DynamicModule {
-    let schemaHost: GraphQLSchemaHost | undefined;
     return {
       module: ApiModule,
       imports: [
@@ -24,37 +26,24 @@ export class ApiModule {
           driver: ApolloDriver,
           autoSchemaFile: true,
           sortSchema: true,
+          buildSchemaOptions: schemaOptions,
           introspection: options.introspection,
           playground: false,
           csrfPrevention: true,
           allowBatchedHttpRequests: false,
+          persistedQueries: false,
           includeStacktraceInErrorResponses: false,
-          validationRules: [depthLimit],
-          plugins: [
-            complexityLimit(() => {
-              if (schemaHost === undefined) throw new Error('the schema is not built yet');
-              return schemaHost.schema;
-            }),
-          ],
-          subscriptions: { 'graphql-ws': true },
-          context: async ({ req }: { req?: { headers: { authorization?: string } } }): Promise<RequestContext> => ({
-            identity: await api.signIn.identify(req?.headers.authorization),
+          parseOptions: { maxTokens: queryLimits.maxTokens },
+          plugins: [limitPlugin(), requestMetrics(api.metrics)],
+          formatError: (formatted, error) => publicError(formatted, error, api.logger),
+          context: async ({ req }: { req: HttpRequest }): Promise<RequestContext> => ({
+            identity: await api.signIn.identify(req.headers.authorization),
+            client: req.ip ?? 'unknown',
           }),
         }),
       ],
       controllers: [HealthController],
-      providers: [
-        { provide: API_CONTEXT, useValue: api },
-        {
-          provide: 'SchemaAccess',
-          inject: [GraphQLSchemaHost],
-          useFactory: (host: GraphQLSchemaHost) => {
-            schemaHost = host;
-            return host;
-          },
-        },
-        ...resolvers,
-      ],
+      providers: [{ provide: API_CONTEXT, useValue: api }, ...resolvers],
     };
   }
 }

@@ -1,3 +1,12 @@
+export { ApiClient, type UnsignedTransaction } from './client/api-client.ts';
+export { CommandError, type ExitCode, exitCodes } from './client/errors.ts';
+export type { JobAnswer, OfferAnswer } from './client/offer-queries.ts';
+export { type OfferPlan, openOffer } from './client/open-offer.ts';
+export { type JobPlan, publishJob } from './client/publish-job.ts';
+export { sendTransaction, type SentTransaction } from './client/send-transaction.ts';
+export { type DatasetSource, type PushedDataset, pushDataset } from './datasets/push-dataset.ts';
 export { type DemoOptions, runDemo } from './demo/demo.ts';
 export type { DemoReport, OfferReport } from './demo/report.ts';
-export { Story } from './demo/story.ts';
+export { joinValidators } from './stack/join-validators.ts';
+export { localRoles, type Stack, type StackOptions, startStack } from './stack/stack.ts';
+export { Story } from './terminal/story.ts';

@@ -9,6 +9,7 @@ import {
   logLength,
   ProtocolError,
   type Reference,
+  segmentCount,
   segmentRange,
 } from '@cotrain/protocol';
 import { TrainerError } from './errors.ts';
@@ -20,19 +21,22 @@ const entriesPerRead = 8_192;
 /** The trainer's commitment contradicts its own job or format: no execution is needed to see that. */
 export class CommitmentInvalidError extends TrainerError {}
 
-/** What a check of the whole log keeps: the root at every segment's end, and the entries of the drawn segments. */
+/** What a check of the whole log keeps; a log may have 2^24 entries, so that is only what drawn segments need. */
 export interface CommittedLog {
   header: LogHeader;
-  roots: Reference[];
+  /** State roots at the end of the drawn segments, of those before them, and of the last. */
+  roots: Map<number, Reference>;
+  /** Entries of the drawn segments. */
   entries: Map<number, LogEntry[]>;
 }
 
 /**
  * Reads a committed log once, piece by piece, and checks its form.
- * @throws CommitmentInvalidError saying what is wrong
+ * @throws CommitmentInvalidError saying what is wrong; OutOfRangeError for a segment that the job does not have
  */
 export async function readCommittedLog(job: Job, file: StoredFile, segments: readonly number[]): Promise<CommittedLog> {
   const { header } = job;
+  for (const segment of segments) segmentRange(header, segment);
   if (file.length !== logLength(header.steps))
     throw new CommitmentInvalidError(
       `the log has ${String(file.length)} bytes; ${String(header.steps)} steps have ${String(logLength(header.steps))}`,
@@ -45,7 +49,9 @@ export async function readCommittedLog(job: Job, file: StoredFile, segments: rea
     throw new CommitmentInvalidError(
       `the log was made by ${logHeader.backend} as ${logHeader.runtime}, which the job does not allow`,
     );
-  const roots: Reference[] = [];
+  const last = segmentCount(header) - 1;
+  const wanted = new Set([last, ...segments, ...segments.map((segment) => segment - 1)]);
+  const roots = new Map<number, Reference>();
   const entries = new Map<number, LogEntry[]>(segments.map((segment) => [segment, []]));
   for (let first = 0; first < header.steps; first += entriesPerRead) {
     const count = Math.min(entriesPerRead, header.steps - first);
@@ -58,11 +64,11 @@ export async function readCommittedLog(job: Job, file: StoredFile, segments: rea
       const due = endsSegment(header, step);
       if (due !== (entry.stateRoot !== null))
         throw new CommitmentInvalidError(`the entry of step ${String(step)} ${due ? 'lacks its' : 'has a'} state root`);
-      if (entry.stateRoot !== null) roots.push(entry.stateRoot);
-      entries.get(Math.floor(step / header.commitEvery))?.push(entry);
+      const segment = Math.floor(step / header.commitEvery);
+      if (entry.stateRoot !== null && wanted.has(segment)) roots.set(segment, entry.stateRoot);
+      entries.get(segment)?.push(entry);
     }
   }
-  for (const segment of segments) segmentRange(header, segment);
   return { header: logHeader, roots, entries };
 }
 
@@ -72,7 +78,7 @@ export function rootBefore(job: Job, log: CommittedLog, segment: number): Refere
 }
 
 export function rootAfter(log: CommittedLog, segment: number): Reference {
-  const root = log.roots[segment];
+  const root = log.roots.get(segment);
   if (root === undefined) throw new Error(`segment ${String(segment)} has no state root`);
   return root;
 }

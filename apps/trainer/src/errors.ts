@@ -47,31 +47,25 @@ export class KernelMissingError extends TrainerError {
 /** The documents of a job contradict each other or the data. */
 export class InvalidJobError extends TrainerError {}
 
-/** The loss, a metric or the state is not finite any more; running again gives the same. */
-export class TrainingDivergedError extends TrainerError {
-  readonly step: number;
-  readonly quantity: string;
-  readonly value: number;
-
-  constructor(step: number, quantity: string, value: number) {
-    super(
-      `Training diverged: ${quantity} of step ${String(step)} is ${String(value)}. Lower optimizer.learningRate and open another offer.`,
-    );
-    this.step = step;
-    this.quantity = quantity;
-    this.value = value;
-  }
-}
-
 /** The work directory holds another job's files. */
 export class WorkdirInUseError extends TrainerError {}
+
+/** Another trainer, perhaps a predecessor that has not ended yet, works in the work directory. */
+export class WorkdirLockedError extends TrainerError {
+  constructor(workdir: string) {
+    super(`Another trainer works in ${workdir}: wait until it has ended, or choose another directory.`, {
+      retryable: true,
+    });
+  }
+}
 
 /** Training was asked to stop; a checkpoint lets the same call continue. */
 export class TrainingInterruptedError extends TrainerError {
   readonly step: number;
 
-  constructor(step: number) {
+  constructor(step: number, options: ErrorOptions = {}) {
     super(`Training was interrupted after ${String(step)} steps; run it again with the same workdir to continue.`, {
+      ...options,
       retryable: true,
     });
     this.step = step;

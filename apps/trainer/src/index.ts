@@ -1,4 +1,5 @@
 export { selectBackend } from './backend.ts';
+export { checkJob, type CheckOptions, type JobCheck } from './check.ts';
 export { CommitmentInvalidError } from './committed-log.ts';
 export {
   BackendUnavailableError,
@@ -7,10 +8,10 @@ export {
   KernelMissingError,
   ProgramTooLargeError,
   TrainerError,
-  TrainingDivergedError,
   TrainingInterruptedError,
   UnsupportedProgramError,
   WorkdirInUseError,
+  WorkdirLockedError,
 } from './errors.ts';
 export { formatHeaderJson, parseHeaderJson } from './header-json.ts';
 export { buildInitialState } from './initial-state.ts';
@@ -22,5 +23,6 @@ export { decodeState, encodeState, type StateEntry, type StateLayout, stateLayou
 export { StepRunner } from './step-runner.ts';
 export type { ContentStore, Patience, StoredFile } from './store.ts';
 export { type StepOutcome, trainJob, type TrainOptions, type TrainResult } from './train-job.ts';
+export { UndefinedStepError } from './undefined-step.ts';
 export { type CommitmentVerdict, type ValidateOptions, validateCommitment, type Vote } from './validate.ts';
 export { drawSegments, verifyCommitment, type VerifyOptions } from './verify.ts';

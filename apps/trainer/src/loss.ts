@@ -1,6 +1,7 @@
 import type { Program } from '@cotrain/protocol';
 import { InvalidJobError } from './errors.ts';
 import { tf } from './tf.ts';
+import { UndefinedStepError } from './undefined-step.ts';
 
 const smallest = 1e-7;
 
@@ -64,8 +65,8 @@ function targetTensor(predictions: tf.Tensor, targets: Targets): tf.Tensor {
   const oneHot = new Float32Array(predictions.size);
   targets.indices.forEach((index, position) => {
     if (index < 0 || index >= classes)
-      throw new InvalidJobError(
-        `A row's class is ${String(index)}; the model has the classes 0 to ${String(classes - 1)}. Correct the dataset or the last layer.`,
+      throw new UndefinedStepError(
+        `a row's class is ${String(index)}, but the model has the classes 0 to ${String(classes - 1)}`,
       );
     oneHot[position * classes + index] = 1;
   });

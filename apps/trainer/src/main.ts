@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { type BackendName, backendNames, type JobHeader, parseReference } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { checkJob } from './check.ts';
 import { InvalidJobError, TrainingInterruptedError } from './errors.ts';
 import { parseHeaderJson } from './header-json.ts';
 import { type ProgressStyle, progressPrinter } from './progress.ts';
@@ -29,6 +30,7 @@ interface TrainFlags extends CommonFlags {
   workdir: string;
   progress?: ProgressStyle;
   poolName?: string;
+  resumeFrom?: string;
 }
 
 interface ValidateFlags extends CommonFlags {
@@ -36,6 +38,10 @@ interface ValidateFlags extends CommonFlags {
   model: string;
   segments?: number[];
   sample?: number;
+}
+
+interface CheckFlags extends CommonFlags {
+  maxMemoryMib?: number;
 }
 
 function positiveInteger(text: string): number {
@@ -68,18 +74,29 @@ async function readHeader(flags: CommonFlags): Promise<JobHeader> {
   }
 }
 
-function connect(flags: CommonFlags, signal: AbortSignal): SwarmClient {
+/** The work directory's disk is at fault, not the job; what was checkpointed continues when there is room. */
+function isFullDisk(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+function connect(flags: CommonFlags): SwarmClient {
   return new SwarmClient({
     url: flags.swarm,
-    signal,
+    // A few; the rest is --store-patience, which a signal cuts short.
+    retries: 2,
     ...(flags.postageBatch === undefined ? {} : { postageBatchId: flags.postageBatch }),
   });
 }
 
 async function train(flags: TrainFlags): Promise<void> {
   const abort = new AbortController();
+  let askedAtMs = 0;
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
+      // Whoever asks again after a while does not want to wait; what is on disk continues all the same. A terminal
+      // and a parent process may both pass one wish on, which is no second one.
+      if (abort.signal.aborted && performance.now() - askedAtMs > 1_000) process.exit(signals[signal]);
+      askedAtMs = performance.now();
       process.exitCode = signals[signal];
       abort.abort();
     });
@@ -91,8 +108,8 @@ async function train(flags: TrainFlags): Promise<void> {
     flags.poolName === undefined ? {} : { pool: flags.poolName },
   );
   await trainJob({
-    // Not the signal: what is under way when a stop is asked for is finished, so that it can be checkpointed.
-    store: connect(flags, new AbortController().signal),
+    // Without the signal: what is under way when a stop is asked for is finished, so that it can be checkpointed.
+    store: connect(flags),
     header: await readHeader(flags),
     workdir: flags.workdir,
     signal: abort.signal,
@@ -105,14 +122,17 @@ async function train(flags: TrainFlags): Promise<void> {
       },
     },
     ...(flags.backend === undefined ? {} : { backend: flags.backend }),
+    ...(flags.resumeFrom === undefined ? {} : { resumeFrom: parseReference(flags.resumeFrom, '--resume-from') }),
   });
+  // Asked to stop during the last step, it is done all the same.
+  process.exitCode = 0;
 }
 
 async function validate(flags: ValidateFlags): Promise<void> {
   if ((flags.segments === undefined) === (flags.sample === undefined))
     throw new InvalidJobError('Say which segments to execute: --segments 0,3,7 or --sample COUNT.');
   const options = {
-    store: connect(flags, new AbortController().signal),
+    store: connect(flags),
     header: await readHeader(flags),
     logReference: parseReference(flags.log, '--log'),
     modelReference: parseReference(flags.model, '--model'),
@@ -127,6 +147,17 @@ async function validate(flags: ValidateFlags): Promise<void> {
   process.stdout.write(`${JSON.stringify({ type: 'verdict', ...verdict })}\n`);
 }
 
+async function check(flags: CheckFlags): Promise<void> {
+  const outcome = await checkJob({
+    store: connect(flags),
+    header: await readHeader(flags),
+    patience: { storePatienceMs: flags.storePatience * 1_000 },
+    ...(flags.backend === undefined ? {} : { backend: flags.backend }),
+    ...(flags.maxMemoryMib === undefined ? {} : { maxMemoryBytes: flags.maxMemoryMib * 2 ** 20 }),
+  });
+  process.stdout.write(`${JSON.stringify({ type: 'check', ...outcome })}\n`);
+}
+
 function withCommonFlags(command: Command): Command {
   return command
     .requiredOption('--swarm <url>', 'a Bee node or the embedded store')
@@ -139,7 +170,7 @@ function withCommonFlags(command: Command): Command {
 }
 
 const program = new Command('cotrain-trainer')
-  .description('Trains a job, or checks what another trained.')
+  .description('Trains a job, checks what another trained, or whether a job can be trained.')
   .exitOverride()
   .showHelpAfterError();
 
@@ -147,6 +178,7 @@ withCommonFlags(program.command('train'))
   .description('train a job; run again with the same workdir to continue')
   .requiredOption('--workdir <dir>', 'directory of the log and the checkpoint')
   .addOption(new Option('--progress <style>', 'how to report').choices(['json', 'bar', 'none']))
+  .option('--resume-from <reference>', 'published log to continue from when the workdir was lost')
   .option('--pool-name <name>', 'label on every line of progress')
   .action((flags: TrainFlags) => train(flags));
 
@@ -158,6 +190,11 @@ withCommonFlags(program.command('validate'))
   .option('--sample <count>', 'execute this many segments, drawn at random', positiveInteger)
   .action((flags: ValidateFlags) => validate(flags));
 
+withCommonFlags(program.command('check'))
+  .description('find out before training whether a job can be trained')
+  .option('--max-memory-mib <mib>', "memory that the model may take, if less than the job's own", positiveInteger)
+  .action((flags: CheckFlags) => check(flags));
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -167,9 +204,10 @@ try {
     process.exitCode = exitCode === 0 ? 0 : exitCodes.badInput;
   } else {
     const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
-    process.stderr.write(`${JSON.stringify({ type: 'error', name, retryable: isRetryable(error), message })}\n`);
+    const retryable = isRetryable(error) || isFullDisk(error);
+    process.stderr.write(`${JSON.stringify({ type: 'error', name, retryable, message })}\n`);
     if (!(error instanceof TrainingInterruptedError) || process.exitCode === undefined)
-      process.exitCode = isRetryable(error) ? exitCodes.retryLater : exitCodes.badInput;
+      process.exitCode = retryable ? exitCodes.retryLater : exitCodes.badInput;
   }
 }
 // Sockets kept alive by the store's client must not hold the process.

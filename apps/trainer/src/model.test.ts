@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Program } from '@cotrain/protocol';
+import type { JobSpec, Program } from '@cotrain/protocol';
 import { exampleProgram } from '../test/example-programs.ts';
 import { dense, sequential } from '../test/small-jobs.ts';
 import { ProgramTooLargeError, UnsupportedProgramError } from './errors.ts';
 import { buildInitialState } from './initial-state.ts';
-import { buildModel } from './model.ts';
+import { boundsOf, buildModel, type ProgramBounds } from './model.ts';
 import { decodeState, stateLayout } from './state-layout.ts';
 import { tf } from './tf.ts';
 
@@ -59,6 +59,33 @@ describe('a hostile Program', () => {
     await expect(buildModel(program, 2 ** 12)).rejects.toThrow(/layer outputs/);
   });
 
+  it('is refused for the scores of an attention, which no layer’s output shows', async () => {
+    const embedding = {
+      class_name: 'cotrain>TokenAndPositionEmbedding',
+      config: {
+        name: 'tokens',
+        vocabulary_size: 2,
+        sequence_length: 2 ** 16,
+        output_dim: 1,
+        batch_input_shape: [null, 2 ** 16],
+        dtype: 'float32',
+      },
+    };
+    const attention = { class_name: 'cotrain>CausalSelfAttention', config: { name: 'x', num_heads: 1 } };
+    await expect(buildModel(sequential([embedding, attention]))).rejects.toThrow(/layer outputs/);
+  });
+
+  it('is refused for more memory than its JobSpec declares', async () => {
+    const before = tf.memory().numTensors;
+    const program = sequential([dense('in', 1_024, 'relu', input), dense('out', 1_024, 'softmax')]);
+    const bounds = (memoryMiB: number): ProgramBounds =>
+      boundsOf({ resources: { memoryMiB, gpuCount: 0, gpuMemoryMiB: 0 } } as JobSpec);
+    // A million weights with gradients and two slots of Adam take 16 MiB.
+    await expect(buildModel(program, 1, bounds(16))).rejects.toThrow(/JobSpec.resources/);
+    expect(tf.memory().numTensors).toBe(before);
+    (await buildModel(program, 1, bounds(17))).dispose();
+  });
+
   it('is refused without an input shape', async () => {
     await expect(buildModel(sequential([dense('in', 4, 'relu')]))).rejects.toThrow(/inputShape/);
   });
@@ -83,7 +110,7 @@ describe('the initial state', () => {
     expect(Math.abs(kernel.reduce((sum, value) => sum + value, 0) / kernel.length)).toBeLessThan(limit / 100);
     expect([...bias].every((value) => value === 0)).toBe(true);
     expect([...(arrays.at(-1) ?? [])]).toEqual([1]);
-  });
+  }, 120_000);
 
   it('draws normal weights with the deviation asked for', async () => {
     const built = await buildModel(exampleProgram('tiny-gpt'));

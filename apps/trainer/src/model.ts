@@ -1,7 +1,9 @@
-import type { Program } from '@cotrain/protocol';
+import type { JobSpec, Program } from '@cotrain/protocol';
 import { ProgramTooLargeError, TrainerError, UnsupportedProgramError } from './errors.ts';
+import { CausalSelfAttention } from './layers/attention.ts';
 import { DeterministicDropout, type RandomContext } from './layers/dropout.ts';
 import { registerLayers } from './layers/register.ts';
+import { optimizerSlots } from './optimizer.ts';
 import { tf, tfLayers } from './tf.ts';
 import { checkTopology } from './topology.ts';
 
@@ -9,11 +11,23 @@ import { checkTopology } from './topology.ts';
 export interface ProgramBounds {
   /** Weights of the model. */
   maxParameters: number;
-  /** Float32 values in the layers' outputs for one batch. */
+  /** Float32 values that the layers compute for one batch. */
   maxActivations: number;
+  /** Bytes for weights, gradients, optimizer slots and what the layers compute for one batch. */
+  maxMemoryBytes: number;
 }
 
-export const defaultBounds: ProgramBounds = { maxParameters: 2 ** 28, maxActivations: 2 ** 30 };
+export const defaultBounds: ProgramBounds = {
+  maxParameters: 2 ** 28,
+  maxActivations: 2 ** 30,
+  maxMemoryBytes: 2 ** 40,
+};
+
+/** A job may use the memory that its JobSpec declares, which is what a pool sells it. */
+export function boundsOf({ resources }: JobSpec): ProgramBounds {
+  const { memoryMiB, gpuMemoryMiB, gpuCount } = resources;
+  return { ...defaultBounds, maxMemoryBytes: (memoryMiB + gpuMemoryMiB * gpuCount) * 2 ** 20 };
+}
 
 /** How a weight begins; read from the topology, evaluated by initialWeight. */
 export interface InitializerSpec {
@@ -104,7 +118,12 @@ export async function buildModel(
     throw new UnsupportedProgramError(
       'Program: the first layer has no input shape: set batch_input_shape of the first layer.',
     );
-  checkActivations(model, batchSize, bounds);
+  try {
+    checkMemory(program, model, parameters, batchSize, bounds);
+  } catch (error) {
+    for (const variable of initializers.keys()) variable.dispose();
+    throw error;
+  }
   return {
     model,
     weights: listWeights(model, initializers),
@@ -146,12 +165,40 @@ function allLayers(model: tfLayers.LayersModel): tfLayers.layers.Layer[] {
   });
 }
 
-function checkActivations(model: tfLayers.LayersModel, batchSize: number, { maxActivations }: ProgramBounds): void {
-  let total = 0;
-  for (const layer of model.layers)
-    for (const node of (layer as unknown as { inboundNodes: { outputShapes: (number | null)[][] }[] }).inboundNodes)
-      for (const shape of node.outputShapes)
-        total += shape.reduce<number>((product, size) => product * (size ?? 1), 1) * batchSize;
-  if (!(total <= maxActivations))
-    throw new ProgramTooLargeError('number of layer outputs of a batch', total, maxActivations);
+type Shape = (number | null)[];
+
+/** A lower bound of what a step needs, so that what surely does not fit is refused before it is tried. */
+function checkMemory(
+  program: Program,
+  model: tfLayers.LayersModel,
+  parameters: number,
+  batchSize: number,
+  { maxActivations, maxMemoryBytes }: ProgramBounds,
+): void {
+  let activations = 0;
+  for (const layer of allLayers(model)) {
+    const nodes = (layer as unknown as { inboundNodes: { inputShapes: Shape[]; outputShapes: Shape[] }[] })
+      .inboundNodes;
+    for (const { inputShapes, outputShapes } of nodes) {
+      activations += outputShapes.reduce((sum, shape) => sum + elementsOf(shape, batchSize), 0);
+      activations += hiddenActivations(layer, inputShapes[0] ?? [], outputShapes[0] ?? [], batchSize);
+    }
+  }
+  if (!(activations <= maxActivations))
+    throw new ProgramTooLargeError('number of layer outputs of a batch', activations, maxActivations);
+  // Weights and gradients, the optimizer's slots; outputs are kept for the way back.
+  const bytes = 4 * (parameters * (2 + optimizerSlots(program.optimizer).slots.length) + activations);
+  if (!(bytes <= maxMemoryBytes))
+    throw new ProgramTooLargeError('memory in bytes (JobSpec.resources declares it)', bytes, maxMemoryBytes);
+}
+
+/** Values that layers compute on the way to their output, where these are more than the output has. */
+function hiddenActivations(layer: tfLayers.layers.Layer, input: Shape, output: Shape, batchSize: number): number {
+  if (layer instanceof CausalSelfAttention) return layer.hiddenElements(input, batchSize);
+  const gates = { SimpleRNN: 1, GRU: 3, LSTM: 4 }[layer.getClassName()];
+  return gates === undefined ? 0 : gates * batchSize * (input[1] ?? 1) * (output.at(-1) ?? 1);
+}
+
+function elementsOf(shape: Shape, batchSize: number): number {
+  return shape.reduce<number>((product, size) => product * (size ?? 1), 1) * batchSize;
 }

@@ -2,10 +2,22 @@ import type { BackendName, Reference } from '@cotrain/protocol';
 
 /** Telemetry, one line of JSON each. Wall times are here and nowhere in the log. */
 export type ProgressEvent =
-  | { type: 'start'; step: number; steps: number; backend: BackendName; resumed: boolean }
+  | {
+      type: 'start';
+      step: number;
+      steps: number;
+      backend: BackendName;
+      resumed: boolean;
+      from: 'start' | 'disk' | 'swarm';
+    }
   | { type: 'batch'; step: number; steps: number; loss: number; metric: number; wallMs: number }
   | { type: 'segment'; segment: number; step: number; stateRoot: Reference }
-  | { type: 'evaluation'; step: number; accuracy: number; loss: number }
+  /** The log so far is on Swarm; `train --resume-from` continues from it on another machine. */
+  | { type: 'checkpoint'; step: number; logReference: Reference }
+  /** A step of the segment has no finite result, so the segment changes nothing. */
+  | { type: 'void-segment'; segment: number; step: number; reason: string }
+  | { type: 'evaluation'; step: number; accuracy: number | null; loss: number | null }
+  | { type: 'evaluation-failed'; step: number; reason: string }
   | { type: 'retry'; reason: string }
   | {
       type: 'result';
@@ -44,7 +56,12 @@ export function progressPrinter(
         drawnAtMs = performance.now();
         terminal.write(`\r${drawBar(event, terminal.columns ?? 80)}`);
       } else if (event.type === 'evaluation')
-        terminal.write(`\ntest: accuracy ${(100 * event.accuracy).toFixed(2)} %, loss ${event.loss.toFixed(4)}\n`);
+        terminal.write(
+          `\ntest: accuracy ${event.accuracy === null ? 'unknown' : `${(100 * event.accuracy).toFixed(2)} %`}, loss ${event.loss?.toFixed(4) ?? 'not finite'}\n`,
+        );
+      else if (event.type === 'void-segment')
+        terminal.write(`\nsegment ${String(event.segment)} is void: step ${String(event.step)}: ${event.reason}\n`);
+      else if (event.type === 'evaluation-failed') terminal.write(`\nno evaluation: ${event.reason}\n`);
       else if (event.type === 'retry') terminal.write(`\nwaiting for the store: ${event.reason}\n`);
     }
   };

@@ -93,22 +93,29 @@ export class RowReader {
   }
 }
 
+/** Batches fetched ahead, and the bytes that they may take. */
+const maxAhead = 4;
+const maxBytesAhead = 64 * 2 ** 20;
+
 /** Batches of consecutive steps; the next ones are fetched while one is trained. */
 export class BatchStream {
   readonly #header: JobHeader;
   readonly #reader: RowReader;
+  readonly #endStep: number;
   readonly #ahead: number;
   readonly #batches = new Map<number, Promise<Uint8Array>>();
 
-  constructor(header: JobHeader, reader: RowReader, ahead = 4) {
+  /** @param endStep no batch from this step on is asked for; the job's end unless given */
+  constructor(header: JobHeader, reader: RowReader, endStep = header.steps) {
     this.#header = header;
     this.#reader = reader;
-    this.#ahead = ahead;
+    this.#endStep = endStep;
+    this.#ahead = Math.min(maxAhead, Math.floor(maxBytesAhead / (header.batchSize * header.rowBytes)));
   }
 
   /** Rows of a step's batch; lets timers, sockets and signals have their turn. */
   async batch(step: number): Promise<Uint8Array> {
-    const end = Math.min(step + this.#ahead + 1, this.#header.steps);
+    const end = Math.min(step + this.#ahead + 1, this.#endStep);
     for (let next = step; next < end; next++) if (!this.#batches.has(next)) this.#start(next);
     await nextTurn();
     const rows = await this.#batches.get(step);

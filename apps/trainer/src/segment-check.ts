@@ -3,14 +3,15 @@ import {
   type JobHeader,
   keccak256,
   type LogEntry,
-  type Reference,
   segmentRange,
   type Tolerance,
+  VOID_LOSS,
 } from '@cotrain/protocol';
 import { referenceOf } from '@cotrain/swarm';
 import type { BatchStream } from './row-reader.ts';
 import type { StateLayout } from './state-layout.ts';
 import type { BatchResult, StepRunner } from './step-runner.ts';
+import { requireFiniteState, UndefinedStepError } from './undefined-step.ts';
 
 /** What executing a segment again gave, against what was committed. */
 export interface SegmentVerdict {
@@ -51,17 +52,15 @@ export async function checkSegment(
   const { firstStep, endStep } = segmentRange(header, segment);
   const errors = new ErrorBounds(tolerance);
   const recomputed: Uint8Array[] = [];
-  runner.writeState(input.before);
-  for (let step = firstStep; step < endStep; step++) {
-    const result = runner.train(step, await batches.batch(step), header.batchSize);
-    const committed = entries[step - firstStep];
-    if (committed === undefined) throw new Error(`the log's entry of step ${String(step)} was not read`);
-    errors.compareEntry(step, result, committed, header.batchSize * runner.predictionsPerRow);
-    recomputed.push(encodeResult(result, null));
-  }
-  const state = runner.readState();
+  const { results, state } = await executeSegment(runner, batches, header, firstStep, endStep, input.before);
+  results.forEach((result, index) => {
+    const committed = entries[index];
+    if (committed === undefined) throw new Error(`the log's entry of step ${String(firstStep + index)} was not read`);
+    errors.compareEntry(firstStep + index, result, committed, header.batchSize * runner.predictionsPerRow);
+    recomputed.push(encodeLogEntry({ ...result, stateRoot: null }));
+  });
   const drift = errors.compareState(runner.layout, state, input.after);
-  recomputed.push(encodeResult({ loss: 0, metric: 0 }, referenceOf(state)));
+  recomputed.push(encodeLogEntry({ loss: 0, metric: 0, stateRoot: referenceOf(state) }));
   return {
     verdict: {
       segment,
@@ -80,10 +79,28 @@ export function evidenceDigest(segments: readonly CheckedSegment[]): `0x${string
   return keccak256(Buffer.concat(segments.map((segment) => segment.evidence)));
 }
 
-/** A recomputed loss may be infinite, which no log entry can hold: the evidence says so with the largest float32. */
-function encodeResult({ loss, metric }: BatchResult, stateRoot: Reference | null): Uint8Array {
-  const bounded = (value: number): number => (Number.isFinite(value) ? value : 3.4028234663852886e38);
-  return encodeLogEntry({ loss: bounded(loss), metric: bounded(metric), stateRoot });
+/** What a trainer must have logged, and the state that he must have reached. */
+async function executeSegment(
+  runner: StepRunner,
+  batches: BatchStream,
+  header: JobHeader,
+  firstStep: number,
+  endStep: number,
+  before: Uint8Array,
+): Promise<{ results: BatchResult[]; state: Uint8Array }> {
+  const results: BatchResult[] = [];
+  try {
+    runner.writeState(before);
+    for (let step = firstStep; step < endStep; step++)
+      results.push(runner.train(step, await batches.batch(step), header.batchSize));
+    return { results, state: requireFiniteState(runner.readState()) };
+  } catch (error) {
+    if (!(error instanceof UndefinedStepError)) throw error;
+    // From the step without a result on, or from the last one where only the state shows it.
+    const kept = results.slice(0, endStep - firstStep - 1);
+    const voided = Array.from({ length: endStep - firstStep - kept.length }, () => ({ loss: VOID_LOSS, metric: 0 }));
+    return { results: [...kept, ...voided], state: before };
+  }
 }
 
 class ErrorBounds {
@@ -120,6 +137,7 @@ class ErrorBounds {
       this.#fail(`the committed state has ${String(committed.length)} bytes instead of ${String(layout.bytes)}`);
       return 0;
     }
+    if (Buffer.compare(state, committed) === 0) return 0;
     const ours = new Float32Array(state.slice().buffer);
     const theirs = new Float32Array(committed.slice().buffer);
     let squares = 0;

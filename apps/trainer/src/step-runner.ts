@@ -1,10 +1,14 @@
-import { decodeRows, type Program, type ViewColumn } from '@cotrain/protocol';
-import { InvalidJobError, KernelMissingError, TrainerError } from './errors.ts';
+import { decodeRows, type Program, rowBytes, type ViewColumn } from '@cotrain/protocol';
+import { InvalidJobError, KernelMissingError, ProgramTooLargeError, TrainerError } from './errors.ts';
 import { measure, type Targets } from './loss.ts';
 import { type BuiltModel, buildModel, type ProgramBounds } from './model.ts';
 import { createOptimizer, type Optimizer } from './optimizer.ts';
 import { decodeState, encodeState, type StateLayout, stateLayout } from './state-layout.ts';
 import { tf } from './tf.ts';
+import { requireFinite } from './undefined-step.ts';
+
+/** Rows of one batch as the view has them; decoded they take up to four times as much. */
+const maxBatchBytes = 2 ** 28;
 
 /** What a batch gave. */
 export interface BatchResult {
@@ -46,8 +50,15 @@ export class StepRunner {
     batchSize: number;
     bounds?: ProgramBounds;
   }): Promise<StepRunner> {
+    const batchBytes = options.batchSize * rowBytes(options.columns);
+    if (batchBytes > maxBatchBytes) throw new ProgramTooLargeError('bytes of a batch', batchBytes, maxBatchBytes);
     const built = await buildModel(options.program, options.batchSize, options.bounds);
-    checkColumns(options.columns, built);
+    try {
+      checkColumns(options.columns, built);
+    } catch (error) {
+      built.dispose();
+      throw error;
+    }
     return new StepRunner(options.program, options.columns, built, options.seed);
   }
 
@@ -69,7 +80,7 @@ export class StepRunner {
     );
   }
 
-  /** One step of training on the rows of a batch. @throws KernelMissingError */
+  /** One step of training on the rows of a batch. @throws UndefinedStepError, KernelMissingError */
   train(step: number, rows: Uint8Array, rowCount: number): BatchResult {
     this.#random.step = step;
     return this.#guard(() => {
@@ -85,7 +96,7 @@ export class StepRunner {
     });
   }
 
-  /** Loss and metric of rows without training on them. @throws KernelMissingError */
+  /** Loss and metric of rows without training on them. @throws UndefinedStepError, KernelMissingError */
   evaluate(rows: Uint8Array, rowCount: number): BatchResult {
     return this.#guard(() => {
       const { inputs, targets } = this.#batch(rows, rowCount);
@@ -166,6 +177,8 @@ function gradientOf(grads: tf.NamedTensorMap, variable: tf.Variable): tf.Tensor 
 function readResult(loss: tf.Tensor, metric: tf.Scalar | null): BatchResult {
   const result = { loss: loss.dataSync()[0] ?? Number.NaN, metric: metric?.dataSync()[0] ?? 0 };
   metric?.dispose();
+  requireFinite(result.loss, 'the loss');
+  requireFinite(result.metric, 'the metric');
   return result;
 }
 

@@ -6,6 +6,7 @@ import {
   type LogEntry,
   type Reference,
   segmentCount,
+  segmentRange,
   type Tolerance,
 } from '@cotrain/protocol';
 import { CorruptChunkError, FileTooLargeError, MalformedFileError, NotFoundError } from '@cotrain/swarm';
@@ -13,11 +14,12 @@ import { selectBackend } from './backend.ts';
 import { CommitmentInvalidError, type CommittedLog, readCommittedLog, rootAfter, rootBefore } from './committed-log.ts';
 import { BackendUnavailableError } from './errors.ts';
 import { type Job, loadJob, openView, readInput } from './job.ts';
-import type { ProgramBounds } from './model.ts';
+import { boundsOf, type ProgramBounds } from './model.ts';
 import { BatchStream, RowReader } from './row-reader.ts';
 import { checkSegment, type CheckedSegment, evidenceDigest, type SegmentVerdict } from './segment-check.ts';
 import { StepRunner } from './step-runner.ts';
-import { type ContentStore, type Patience, withPatience } from './store.ts';
+import { type ContentStore, type Patience, pause, withPatience } from './store.ts';
+import { requireFiniteState, UndefinedStepError } from './undefined-step.ts';
 
 export type Vote = 'Valid' | 'Invalid' | 'Unavailable';
 
@@ -109,11 +111,15 @@ async function execute(
     columns: job.manifest.columns,
     seed: header.seed,
     batchSize: header.batchSize,
-    ...(bounds === undefined ? {} : { bounds }),
+    bounds: bounds ?? boundsOf(job.spec),
   });
   try {
-    const committed = (what: string, root: Reference): Promise<Uint8Array> =>
-      published(what, patience, () => readState(store, root, what, runner.layout.bytes));
+    const committed = async (what: string, root: Reference): Promise<Uint8Array> => {
+      const state = await published(what, patience, () => readState(store, root, what, runner.layout.bytes));
+      // Nobody reaches such a state by the rules, unless he was given it.
+      if (root !== header.initialStateReference) refuseNotFinite(what, state);
+      return state;
+    };
     await committed('the model', modelReference);
     const split = { viewReference: header.trainingViewReference, rows: Number(header.rows), rowBytes: header.rowBytes };
     const reader = new RowReader(await openView(store, split, 'training', patience), header.rowBytes, {
@@ -129,7 +135,7 @@ async function execute(
       const after = await committed(`the state after segment ${String(segment)}`, rootAfter(log, segment));
       const entries: LogEntry[] = log.entries.get(segment) ?? [];
       const tolerance = options.tolerance ?? job.spec.tolerance;
-      const batches = new BatchStream(header, reader);
+      const batches = new BatchStream(header, reader, segmentRange(header, segment).endStep);
       onSegment(
         await readInput('A batch of the training view', () =>
           checkSegment(runner, batches, { header, segment, tolerance, before, after, entries }),
@@ -164,15 +170,31 @@ async function readState(store: ContentStore, root: Reference, what: string, byt
   return file.read(0, file.length);
 }
 
+function refuseNotFinite(what: string, state: Uint8Array): void {
+  try {
+    requireFiniteState(state);
+  } catch (cause) {
+    if (!(cause instanceof UndefinedStepError)) throw cause;
+    throw new CommitmentInvalidError(`${what}: ${cause.message}`, { cause });
+  }
+}
+
 /** Something that the trainer had to publish cannot be had. */
 class UnretrievableError extends Error {}
 
-async function published<T>(what: string, patience: Patience, action: () => Promise<T>): Promise<T> {
+/** Asked for this often before it counts as missing: a network answers so, too, while it looks elsewhere. */
+const attemptsToRetrieve = 3;
+
+async function published<T>(what: string, patience: Patience, action: () => Promise<T>, attempt = 1): Promise<T> {
   try {
     return await withPatience(action, patience);
   } catch (error) {
-    if (error instanceof NotFoundError || error instanceof CorruptChunkError)
-      throw new UnretrievableError(`${what} cannot be retrieved: ${error.message}`, { cause: error });
+    const missing = error instanceof NotFoundError || error instanceof CorruptChunkError;
+    if (missing && attempt < attemptsToRetrieve) {
+      await pause(attempt * 500, patience);
+      return published(what, patience, action, attempt + 1);
+    }
+    if (missing) throw new UnretrievableError(`${what} cannot be retrieved: ${error.message}`, { cause: error });
     if (error instanceof MalformedFileError || error instanceof FileTooLargeError)
       throw new CommitmentInvalidError(`${what}: ${error.message}`, { cause: error });
     throw error;

@@ -92,8 +92,11 @@ describe('the trainer process', () => {
 
   it('makes a checkpoint when it is terminated, exits with 143, and continues there', async () => {
     const workdir = temporaryDirectory();
+    let asked = false;
     const stopped = await run(workdir, (kill, batches) => {
-      if (batches >= 50) kill('SIGTERM');
+      if (batches < 50 || asked) return;
+      asked = true;
+      kill('SIGTERM');
     });
     expect(stopped.code).toBe(143);
     expect(JSON.parse(stopped.errors)).toMatchObject({ name: 'TrainingInterruptedError' });

@@ -19,6 +19,10 @@ export class MemoryStore implements ContentStore {
     return reference;
   }
 
+  startUpload(data: Uint8Array): { reference: Reference; stored: Promise<void> } {
+    return { reference: referenceOf(data), stored: this.upload(data).then(() => undefined) };
+  }
+
   download(reference: Reference): Promise<Uint8Array> {
     return this.open(reference).then((file) => file.read(0, file.length));
   }

@@ -6,6 +6,7 @@ import {
   type JobHeader,
   type JobSpec,
   type Program,
+  type Reference,
   rowBytes,
   type ViewColumn,
 } from '@cotrain/protocol';
@@ -25,27 +26,34 @@ export interface JobToPublish {
   backends?: BackendName[];
   evaluateEvery?: number;
   tolerance?: JobSpec['tolerance'];
+  resources?: Partial<JobSpec['resources']>;
+  /** Instead of the one that follows from the seed. */
+  initialStateReference?: Reference;
+  /** Names a test view that nobody uploads. */
+  missingTest?: boolean;
 }
 
 /** Uploads everything a requester uploads and returns the JobHeader of his offer. */
 export async function publishJob(store: ContentStore, job: JobToPublish): Promise<JobHeader> {
   const { program, columns, train, test, seed = 7n, steps, batchSize, commitEvery } = job;
   const stride = rowBytes(columns);
-  const splits: Record<string, { viewReference: `0x${string}`; rows: number; rowBytes: number }> = {
+  const splits: Record<string, { viewReference: Reference; rows: number; rowBytes: number }> = {
     train: { viewReference: await store.upload(train), rows: train.length / stride, rowBytes: stride },
   };
   if (test !== undefined)
     splits['test'] = { viewReference: await store.upload(test), rows: test.length / stride, rowBytes: stride };
+  if (job.missingTest === true) splits['test'] = { viewReference: `0x${'ee'.repeat(32)}`, rows: 60, rowBytes: stride };
   const manifestReference = await store.upload(
     encodeDatasetManifest({ version: 'cotrain.dataset/1', name: 'test data', license: 'MIT', columns, splits }),
   );
   const programReference = await store.upload(encodeProgram(program));
-  const initialStateReference = await store.upload(await buildInitialState(program, seed));
+  const initialStateReference =
+    job.initialStateReference ?? (await store.upload(await buildInitialState(program, seed)));
   const spec: JobSpec = {
     version: 'cotrain.job/1',
     name: 'test job',
     runtime: 'tfjs/1',
-    dataset: { manifestReference, trainSplit: 'train', ...(test === undefined ? {} : { testSplit: 'test' }) },
+    dataset: { manifestReference, trainSplit: 'train', ...('test' in splits ? { testSplit: 'test' } : {}) },
     programReference,
     initialStateReference,
     seed: String(seed),
@@ -55,7 +63,14 @@ export async function publishJob(store: ContentStore, job: JobToPublish): Promis
     checkpointEvery: job.checkpointEvery ?? commitEvery,
     ...(job.evaluateEvery === undefined ? {} : { evaluateEvery: job.evaluateEvery }),
     backends: job.backends ?? ['wasm', 'cpu'],
-    resources: { gpuMemoryMiB: 0, gpuCount: 0, cpuMilli: 1_000, memoryMiB: 512, estimatedGpuSeconds: 60 },
+    resources: {
+      gpuMemoryMiB: 0,
+      gpuCount: 0,
+      cpuMilli: 1_000,
+      memoryMiB: 512,
+      estimatedGpuSeconds: 60,
+      ...job.resources,
+    },
     deadlineSeconds: 3_600,
     tolerance: job.tolerance ?? { absolute: 1e-4, relative: 1e-3, drift: 1e-3 },
   };

@@ -19,14 +19,14 @@ struct JobHeader {
 struct OfferTerms {
     address token;
     uint256 rewardWei; // the most that the payers pay for training; escrowed in full
-    uint256 validationFeeWei; // escrowed beside the reward, divided among the drawn validators whatever their verdict
+    uint256 validationFeeWei; // escrowed beside the reward: pays the verifier's helpers whatever their verdict; what is left goes back to the payers
     address verifier; // IVerifier admitted by the market, pinned for this offer
     uint256 minStakeWei; // ETH stake locked for the award
     uint32 fundingWindow; // to collect every payer's share
     uint32 bidWindow; // from full funding on
     uint32 startWindow; // for the winner to start, from the award on
     uint32 trainingWindow; // for the trainer to commit, from the start on
-    uint32 challengeWindow; // after attestation, before payment
+    uint32 challengeWindow; // after attestation, before payment; at most MAX_CHALLENGE_WINDOW
 }
 
 /// @notice Life of an offer. Each state but the last four has a timeout that anyone may trigger.
@@ -76,19 +76,28 @@ interface ITrainingMarket {
     function expireTraining(uint256 offerId) external;
     /// @notice Settles a committed offer as its verifier says: pay, slash or refund. Anyone may call.
     function finalize(uint256 offerId) external;
-    /// @notice Backstop: a verifier that never decides means a refund.
+    /// @notice Backstop: a verifier that has not decided in VERDICT_WINDOW means a refund. One that has decided can still be
+    /// executed by finalize in EXECUTION_WINDOW; after that the refund is unconditional.
     function expireVerdict(uint256 offerId) external;
+    /// @notice The offer's verifier credits part of the validation fee while the offer is committed.
+    function payFee(uint256 offerId, address to, uint256 amountWei) external;
     /// @notice Credits the caller's pro-rata part of what is refundable of a settled offer.
     function claimRefund(uint256 offerId) external returns (uint256 amountWei, uint256 etherWei);
 
     function bidBondWei(uint256 offerId) external view returns (uint256);
     function shareWei(uint256 offerId, address payer) external view returns (uint256);
     function refundableWei(uint256 offerId, address payer) external view returns (uint256);
+    function refundableEtherWei(uint256 offerId, address payer) external view returns (uint256);
+    /// @notice What the verifier has not spent of the validation fee; zero unless the offer is committed.
+    function feeLeftWei(uint256 offerId) external view returns (uint256);
     function offerState(uint256 offerId) external view returns (OfferState);
     function winner(uint256 offerId) external view returns (address trainer, uint256 priceWei);
     function bids(uint256 offerId) external view returns (address[3] memory trainers, uint256[3] memory pricesWei);
     function deadlineOf(uint256 offerId) external view returns (uint64);
     function requesterOf(uint256 offerId) external view returns (address);
+    function tokenOf(uint256 offerId) external view returns (address);
+    function hasPaid(uint256 offerId, address payer) external view returns (bool);
+    function isPayer(uint256 offerId, address account) external view returns (bool);
     function registry() external view returns (address);
     function offerCount() external view returns (uint256);
 }

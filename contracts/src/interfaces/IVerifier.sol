@@ -11,12 +11,11 @@ enum Verdict {
 }
 
 /// @notice Decides on commitments of one market. Pinned per offer, so that new modes need no new market.
+/// A verifier holds no money of an offer: it spends the validation fee through ITrainingMarket.payFee.
 interface IVerifier {
-    /// @notice The market hands over a commitment, with the validation fee (ETH as value; ERC-20 transferred before).
-    function onCommit(uint256 offerId, address trainer, bytes32 commitment, uint32 segments, address token, uint256 feeWei, uint32 challengeWindow) external payable;
+    /// @notice The market hands over a commitment. Must not revert for its market: the trainer could not commit.
+    function onCommit(uint256 offerId, address trainer, bytes32 commitment, uint32 segments, uint32 challengeWindow) external;
     function verdict(uint256 offerId) external view returns (Verdict);
     /// @notice Who proved an Invalid verdict and takes the finder's part; zero when the drawn quorum found it (then that part goes to the payers).
     function finder(uint256 offerId) external view returns (address);
-    /// @notice The market takes back what was not spent of the fee when it settles the offer.
-    function settle(uint256 offerId) external returns (uint256 unspentFeeWei);
 }

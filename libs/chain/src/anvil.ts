@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -41,7 +41,7 @@ export interface Anvil {
  */
 export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
   const { chainId = 31_337, accounts = 20, balanceEther = 10_000, startTimeoutMs = 20_000 } = options;
-  const port = options.port === undefined || options.port === 0 ? await freePort() : options.port;
+  const port = await freePort(options.port ?? 0);
   const args = [
     '--port',
     String(port),
@@ -59,7 +59,8 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
   ];
   if (options.blockTimeSeconds !== undefined) args.push('--block-time', String(options.blockTimeSeconds));
   if (options.stateFile !== undefined) args.push('--state', options.stateFile, '--state-interval', '5');
-  const child = spawn(anvilBinary(), args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  // A process group of its own: Ctrl-C ends us, and we end it when nothing needs it any more.
+  const child = spawn(anvilBinary(), args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
   let lastWords = '';
   child.stderr.on('data', (chunk: Buffer) => {
     lastWords = (lastWords + chunk.toString()).slice(-2_000);
@@ -73,18 +74,18 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
   child.once('error', (error) => {
     failure = error;
   });
-  const killOnExit = (): void => {
-    child.kill('SIGKILL');
-  };
-  process.once('exit', killOnExit);
+  const letGo = endWithThisProcess(child);
 
   const rpcUrl = `http://127.0.0.1:${String(port)}`;
   const deadline = performance.now() + startTimeoutMs;
   while (!(await answers(rpcUrl, chainId))) {
-    if (failure !== undefined || child.exitCode !== null || performance.now() > deadline) {
+    if (failure !== undefined || child.exitCode !== null || child.signalCode !== null || performance.now() > deadline) {
+      letGo();
       child.kill('SIGKILL');
       throw new AnvilStartError(
-        `anvil did not start on port ${String(port)}: ${lastWords.trim() || (failure?.message ?? 'no answer')}. Is the port free?`,
+        `anvil did not start on port ${String(port)}: ${lastWords.trim() || (failure?.message ?? 'no answer')}.${
+          options.stateFile === undefined ? '' : ` Is ${options.stateFile} whole? Without it the chain starts anew.`
+        }`,
         { cause: failure },
       );
     }
@@ -96,13 +97,40 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
     accounts: testAccounts(accounts),
     pid: child.pid ?? 0,
     async close() {
-      process.off('exit', killOnExit);
       child.kill('SIGTERM');
       const stopped = await Promise.race([exited.then(() => true), delay(10_000, false, { ref: false })]);
       if (!stopped) child.kill('SIGKILL');
       await exited;
+      letGo();
     },
   };
+}
+
+/**
+ * Ends the child, with its state written, when this process ends in whatever way: when it is killed, the pipe to the
+ * watchdog breaks. Returns what lets go of it.
+ */
+function endWithThisProcess(child: ChildProcess): () => void {
+  const end = (): void => {
+    child.kill('SIGTERM');
+  };
+  process.once('exit', end);
+  const watchdog =
+    process.platform === 'win32' || child.pid === undefined
+      ? null
+      : spawn('/bin/sh', ['-c', 'read _; kill -TERM "$0" 2>/dev/null', String(child.pid)], {
+          stdio: ['pipe', 'ignore', 'ignore'],
+          detached: true,
+        });
+  // Neither is a reason for this process to stay.
+  watchdog?.unref();
+  (watchdog?.stdin as Socket | null | undefined)?.unref();
+  const letGo = (): void => {
+    process.off('exit', end);
+    watchdog?.kill('SIGKILL');
+  };
+  child.once('exit', letGo); // its process id may soon be another's
+  return letGo;
 }
 
 /** The accounts that a local chain funds. */
@@ -143,11 +171,18 @@ async function answers(rpcUrl: string, chainId: number): Promise<boolean> {
   }
 }
 
-function freePort(): Promise<number> {
+/** The port itself if it is free, for 0 any that is. @throws AnvilStartError when it is taken */
+function freePort(wanted: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+    server.once('error', (cause) => {
+      reject(
+        new AnvilStartError(`Port ${String(wanted)} cannot be used: ${cause.message}. Is anvil running already?`, {
+          cause,
+        }),
+      );
+    });
+    server.listen(wanted, '127.0.0.1', () => {
       const address = server.address();
       server.close(() => {
         if (address !== null && typeof address === 'object') resolve(address.port);

@@ -6,7 +6,16 @@ import type {
   ExtractAbiFunction,
   ExtractAbiFunctionNames,
 } from 'abitype';
-import { Interface, type InterfaceAbi, isError, type ParamType, type Provider, type Result } from 'ethers';
+import {
+  type ErrorDescription,
+  Interface,
+  type InterfaceAbi,
+  isError,
+  type ParamType,
+  type Provider,
+  type Result,
+} from 'ethers';
+import { AbiDecoder, decodeWord, MalformedAbiDataError } from './decode-abi.ts';
 import { CallRevertedError, ChainUnavailableError } from './errors.ts';
 
 type Hex = `0x${string}`;
@@ -73,10 +82,39 @@ export async function readContract<
     throw asChainError(error, call.functionName, call.abi);
   }
   if (data === '0x') throw new CallRevertedError(`${call.address} holds no contract with ${call.functionName}`, null);
-  const result = parsed.decodeFunctionResult(call.functionName, data);
+  let result: Result;
+  try {
+    result = parsed.decodeFunctionResult(call.functionName, data);
+  } catch (error) {
+    throw new ChainUnavailableError(call.functionName, error);
+  }
   const outputs = parsed.getFunction(call.functionName)?.outputs ?? [];
   const values = outputs.map((output, index) => plain(result[index], output));
   return (values.length === 1 ? values[0] : values) as Returned<Outputs<TAbi, TName>>;
+}
+
+interface EventDecoder {
+  eventName: string;
+  inputs: readonly ParamType[];
+  inTopics: readonly ParamType[];
+  inData: readonly ParamType[];
+}
+
+const eventDecoders = new WeakMap<Abi, Map<string, EventDecoder>>();
+
+/** The events of an ABI by their first topic. */
+function decodersOf(abi: Abi): Map<string, EventDecoder> {
+  let found = eventDecoders.get(abi);
+  if (found === undefined) {
+    found = new Map();
+    interfaceOf(abi).forEachEvent(({ topicHash, name, inputs }) => {
+      const inTopics = inputs.filter(({ indexed }) => indexed === true);
+      const inData = inputs.filter(({ indexed }) => indexed !== true);
+      found?.set(topicHash, { eventName: name, inputs, inTopics, inData });
+    });
+    eventDecoders.set(abi, found);
+  }
+  return found;
 }
 
 /** Decodes a log, or returns null for one that is not of this ABI. Hostile data gives null, never an exception. */
@@ -84,19 +122,29 @@ export function decodeEvent<const TAbi extends Abi>(
   abi: TAbi,
   log: { topics: readonly string[]; data: string },
 ): DecodedEvent<TAbi> | null {
+  const [first = '', ...topics] = log.topics;
+  const decoder = decodersOf(abi).get(first);
+  if (decoder === undefined || topics.length !== decoder.inTopics.length) return null;
+  if (!/^0x[0-9a-f]*$/.test(log.data) || !topics.every((topic) => /^0x[0-9a-f]{64}$/.test(topic))) return null;
   try {
-    const parsed = interfaceOf(abi).parseLog(log);
-    if (parsed === null) return null;
-    const args = Object.fromEntries(
-      parsed.fragment.inputs.map((input, index) => [input.name, plain(parsed.args[index], input)]),
-    );
-    return { eventName: parsed.name, args } as unknown as DecodedEvent<TAbi>;
+    const ofData = new AbiDecoder(log.data).tuple(decoder.inData);
+    const ofTopics = decoder.inTopics.map((type, index) => decodeTopic(type, topics[index] ?? ''));
+    const values = new Map<ParamType, unknown>([
+      ...decoder.inData.map((type, index): [ParamType, unknown] => [type, ofData[index]]),
+      ...decoder.inTopics.map((type, index): [ParamType, unknown] => [type, ofTopics[index]]),
+    ]);
+    const args = Object.fromEntries(decoder.inputs.map((input) => [input.name, values.get(input)]));
+    return { eventName: decoder.eventName, args } as unknown as DecodedEvent<TAbi>;
   } catch (error) {
-    // ethers throws on data that does not fit the ABI: such a log is none of ours.
-    if (isError(error, 'BUFFER_OVERRUN') || isError(error, 'INVALID_ARGUMENT') || isError(error, 'BAD_DATA'))
-      return null;
+    if (error instanceof MalformedAbiDataError) return null;
     throw error;
   }
+}
+
+/** Of what does not fit a topic there is only its hash. */
+function decodeTopic(type: ParamType, topic: string): unknown {
+  const hashed = type.isArray() || type.isTuple() || type.type === 'bytes' || type.type === 'string';
+  return hashed ? topic : decodeWord(type.type, topic.slice(2));
 }
 
 /**
@@ -118,13 +166,27 @@ export function asChainError(error: unknown, operation: string, abi?: Abi): Call
   if (isError(error, 'CALL_EXCEPTION')) {
     const data = error.data;
     if (abi !== undefined && typeof data === 'string' && data.length >= 10) {
-      const parsed = interfaceOf(abi).parseError(data);
+      const parsed = parseError(abi, data);
       if (parsed !== null)
-        return new CallRevertedError(`${parsed.name}(${parsed.args.map(String).join(', ')})`, parsed.name, {
+        return new CallRevertedError(printable(`${parsed.name}(${parsed.args.map(String).join(', ')})`), parsed.name, {
           cause: error,
         });
     }
-    return new CallRevertedError(error.reason ?? error.shortMessage, null, { cause: error });
+    return new CallRevertedError(printable(error.reason ?? error.shortMessage), null, { cause: error });
   }
   return new ChainUnavailableError(operation, error);
+}
+
+/** Null for an error of another contract, also for one that only pretends to be ours. */
+function parseError(abi: Abi, data: string): ErrorDescription | null {
+  try {
+    return interfaceOf(abi).parseError(data);
+  } catch {
+    return null; // our selector before arguments that do not fit: a contract may revert with any bytes
+  }
+}
+
+/** A contract's words are a stranger's: no control characters (a database refuses NUL), and not a book. */
+function printable(reason: string): string {
+  return reason.replace(/\p{Cc}/gu, ' ').slice(0, 500);
 }

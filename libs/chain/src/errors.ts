@@ -67,6 +67,34 @@ export class UnknownIntentError extends ChainError {
   }
 }
 
+/** Another intent of the same sender has this nonce: another process sends from the account. Nothing was broadcast. */
+export class NonceTakenError extends ChainError {
+  readonly retryable = true;
+
+  constructor(
+    readonly sender: string,
+    readonly nonce: number,
+  ) {
+    super(
+      `Nonce ${String(nonce)} of ${sender} belongs to another intent. Does a second process send from this account?`,
+    );
+  }
+}
+
+/** The account cannot pay for value and gas. */
+export class InsufficientFundsError extends ChainError {
+  readonly retryable = true;
+
+  constructor(
+    readonly account: string,
+    cause?: unknown,
+  ) {
+    super(`${account} cannot pay for the transaction's value and gas. Send ETH to it; it will be tried again.`, {
+      cause,
+    });
+  }
+}
+
 /** Another process is the sender now. */
 export class LeaseLostError extends ChainError {
   readonly retryable = true;
@@ -85,7 +113,7 @@ export class ReorganisationTooDeepError extends ChainError {
     readonly keptBlocks: number,
   ) {
     super(
-      `The chain differs from block ${String(fromBlock)} on, and only ${String(keptBlocks)} blocks are kept. Index again from the start block.`,
+      `The chain differs from block ${String(fromBlock)} on, and only ${String(keptBlocks)} blocks are kept. Is the RPC URL that of the same chain as before? If it is, stop the API, empty the chain-derived tables (docs/operating.md) and start it: they are rebuilt from the chain.`,
     );
   }
 }

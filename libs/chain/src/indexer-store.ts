@@ -28,12 +28,12 @@ export interface ChainEvent {
  * written together or not at all, so the cursor and the tables never disagree.
  */
 export interface IndexerStore<Tx> {
+  /** Runs `work` while no other indexer of the same store writes. */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
-  /** The newest header, or null at the very start. */
-  head(): Promise<BlockHeader | null>;
-  /** The header at a height, if it is kept. */
-  header(number: number): Promise<BlockHeader | null>;
-  oldestHeaderNumber(): Promise<number | null>;
+  /** The newest header, or null at the very start; inside a transaction as that transaction sees it. */
+  head(tx?: Tx): Promise<BlockHeader | null>;
+  /** All kept headers, lowest first. There may be gaps where the chain was too deep to be reorganised when it was read. */
+  headers(): Promise<BlockHeader[]>;
   appendHeaders(headers: readonly BlockHeader[], tx: Tx): Promise<void>;
   /** Applies events in chain order. */
   applyEvents(events: readonly ChainEvent[], tx: Tx): Promise<void>;

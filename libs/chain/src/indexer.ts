@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { readChainBatch } from './chain-batch.ts';
 import { type ChainSource, type RawLog, TooManyLogsError } from './chain-source.ts';
-import { ChainError, ReorganisationTooDeepError } from './errors.ts';
+import { ChainError, ChainUnavailableError, ReorganisationTooDeepError } from './errors.ts';
 import type { BlockHeader, ChainEvent, IndexerStore } from './indexer-store.ts';
-import type { Logger } from './transaction-sender.ts';
+import type { Logger } from './logger.ts';
 
 type Hex = `0x${string}`;
 
@@ -10,7 +11,7 @@ export interface IndexerOptions<Tx> {
   source: ChainSource;
   store: IndexerStore<Tx>;
   addresses: readonly Hex[];
-  /** Name and arguments of a log, or null for one that is not ours. */
+  /** Name and arguments of a log, or null for one that is not ours. Must not throw: the same log would come for ever. */
   decode(log: RawLog): { eventName: string; args: Record<string, unknown> } | null;
   /** First block worth reading: where the contracts were deployed. */
   startBlock: number;
@@ -18,16 +19,23 @@ export interface IndexerOptions<Tx> {
   pollMs?: number;
   /** Most blocks read at once. */
   batchBlocks?: number;
+  /** Most events written in one transaction, as long as it is more than one block. */
+  batchEvents?: number;
   /** Headers kept below the head: the deepest reorganisation that is undone by itself. */
   keptHeaders?: number;
-  /** Called after a change is written. */
+  /**
+   * How often a head below ours is taken for a node that lags behind. Only then is it taken for a chain that became
+   * shorter, and our blocks above it are undone.
+   */
+  lagPolls?: number;
+  /** Called after a change is written, by this indexer or by another one on the same store. */
   onChange?(change: { head: number; rolledBackTo: number | null; events: readonly ChainEvent[] }): void;
   /** For jitter; 0 to 1. */
   random?: () => number;
 }
 
 export interface IndexerStatus {
-  state: 'starting' | 'following' | 'catching up' | 'chain unavailable' | 'stopped';
+  state: 'starting' | 'following' | 'catching up' | 'chain unavailable' | 'store unavailable' | 'stopped';
   /** Newest block of the chain, as last seen. */
   head: number | null;
   /** Newest block that is indexed. */
@@ -35,26 +43,43 @@ export interface IndexerStatus {
   lastError: string | null;
 }
 
+const longestPauseMs = 30_000;
+
 /**
  * Follows the chain and keeps derived tables equal to what a clean replay of the present chain gives. Each batch is
  * written with its headers in one transaction; before each batch the newest header is compared with the chain, and on
- * a difference everything above the common ancestor is undone first. Work is linear in blocks and events.
+ * a difference everything above the common ancestor is undone first. Several indexers may share a store: whoever finds
+ * that another one has moved it on writes nothing and looks again. Work is linear in blocks and events.
  */
 export class Indexer<Tx> {
   private readonly options: Required<Omit<IndexerOptions<Tx>, 'onChange'>> & Pick<IndexerOptions<Tx>, 'onChange'>;
-  private batch: number;
+  private blocks: number;
+  private events: number;
+  private lagging = 0;
   private current: IndexerStatus = { state: 'starting', head: null, cursor: null, lastError: null };
 
   constructor(options: IndexerOptions<Tx>) {
-    this.options = { pollMs: 1_000, batchBlocks: 2_000, keptHeaders: 512, random: Math.random, ...options };
-    this.batch = this.options.batchBlocks;
+    this.options = {
+      pollMs: 1_000,
+      batchBlocks: 2_000,
+      batchEvents: 10_000,
+      keptHeaders: 512,
+      lagPolls: 5,
+      random: Math.random,
+      ...options,
+    };
+    this.blocks = this.options.batchBlocks;
+    this.events = this.options.batchEvents;
   }
 
   status(): IndexerStatus {
     return this.current;
   }
 
-  /** Follows until the signal. An outage is waited out with growing, jittered pauses of at most 30 s. */
+  /**
+   * Follows until the signal. An outage of node or store is waited out with growing, jittered pauses of at most 30 s.
+   * @throws ReorganisationTooDeepError: only a person can tell whether the node is on the right chain
+   */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (!signal.aborted) {
@@ -64,85 +89,128 @@ export class Indexer<Tx> {
         failures = 0;
         if (behind) continue;
       } catch (error) {
-        if (error instanceof ReorganisationTooDeepError) throw error;
-        failures++;
-        pauseMs =
-          Math.min(30_000, this.options.pollMs * 2 ** Math.min(failures, 10)) * (0.5 + this.options.random() / 2);
         const message = error instanceof Error ? error.message : String(error);
-        this.current = { ...this.current, state: 'chain unavailable', lastError: message };
-        this.options.logger.warn({ error: message, failures, pauseMs }, 'indexing failed; it will be tried again');
-        if (!(error instanceof ChainError) && failures >= 20) throw error;
+        if (error instanceof ReorganisationTooDeepError) {
+          this.current = { ...this.current, state: 'stopped', lastError: message };
+          throw error;
+        }
+        failures++;
+        const limitMs = Math.max(longestPauseMs, this.options.pollMs);
+        pauseMs =
+          Math.min(limitMs, this.options.pollMs * 2 ** Math.min(failures, 10)) * (0.5 + this.options.random() / 2);
+        const state = error instanceof ChainError ? 'chain unavailable' : 'store unavailable';
+        // A transaction that is too large for the store's time limit must not be tried unchanged for ever.
+        if (state === 'store unavailable') this.events = Math.max(1, Math.floor(this.events / 2));
+        this.current = { ...this.current, state, lastError: message };
+        this.options.logger.warn({ error: message, failures, pauseMs }, `indexing: ${state}; it will be tried again`);
       }
       await delay(pauseMs, undefined, { signal }).catch(() => undefined); // aborted: the loop's condition ends it
     }
     this.current = { ...this.current, state: 'stopped' };
   }
 
-  /** Undoes what was reorganised away and reads one batch. Returns whether there is more to read at once. */
+  /**
+   * Undoes what was reorganised away, or reads one batch. Returns whether there is more to do at once.
+   * @throws ChainUnavailableError, ReorganisationTooDeepError; what the store throws
+   */
   async syncOnce(): Promise<boolean> {
     const { source, store, startBlock } = this.options;
     const chainHead = await source.headNumber();
-    let top = await store.head();
-    const ancestor = await this.commonAncestor(top);
-    if (top !== null && ancestor !== top.number) {
-      const rolledBackTo = ancestor ?? startBlock - 1;
-      await store.transaction((tx) => store.rollbackTo(rolledBackTo, tx));
-      this.options.logger.info({ from: top.number, to: rolledBackTo }, 'chain reorganised; rolled back');
-      top = await store.head();
-      this.options.onChange?.({ head: rolledBackTo, rolledBackTo, events: [] });
+    const top = await store.head();
+    let again: boolean;
+    if (top !== null && chainHead < top.number) {
+      again = await this.headBelowOurs(top, chainHead);
+    } else {
+      this.lagging = 0;
+      if (top !== null && !(await this.isOnChain(top))) {
+        again = await this.rollBack(top, chainHead);
+      } else {
+        const from = top === null ? startBlock : top.number + 1;
+        const to = Math.min(chainHead, from + this.blocks - 1);
+        again = to >= from && (await this.readBatch(from, to, top, chainHead));
+      }
     }
-    const from = top === null ? startBlock : top.number + 1;
-    const to = Math.min(chainHead, from + this.batch - 1);
-    if (to >= from) await this.readBatch(from, to, top);
     const cursor = (await store.head())?.number ?? null;
-    const behind = cursor !== null && cursor < chainHead && to >= from;
-    this.current = { state: behind ? 'catching up' : 'following', head: chainHead, cursor, lastError: null };
-    return behind;
+    this.current = { state: again ? 'catching up' : 'following', head: chainHead, cursor, lastError: null };
+    return again;
   }
 
-  /** Newest kept height at which chain and store agree; null if none of the kept ones does but the start is kept. */
-  private async commonAncestor(top: BlockHeader | null): Promise<number | null> {
-    if (top === null) return null;
-    const { store, source, startBlock } = this.options;
-    const oldest = (await store.oldestHeaderNumber()) ?? top.number;
-    const agrees = async (number: number): Promise<boolean> => {
-      const [ours, theirs] = await Promise.all([store.header(number), source.block(number)]);
-      return ours !== null && theirs !== null && ours.hash === theirs.hash;
-    };
-    if (await agrees(top.number)) return top.number;
+  private async isOnChain(header: BlockHeader): Promise<boolean> {
+    const block = await this.options.source.block(header.number);
+    if (block === null)
+      throw new ChainUnavailableError(
+        'consistently',
+        new Error(`block ${String(header.number)} is not above the head, yet it is not there`),
+      );
+    return block.hash === header.hash;
+  }
+
+  /** A node that lags shows a lower head on the same chain; undoing blocks for that would stop jobs for nothing. */
+  private async headBelowOurs(top: BlockHeader, chainHead: number): Promise<boolean> {
+    const ours = (await this.options.store.headers()).find(({ number }) => number === chainHead);
+    if (ours !== undefined && (await this.isOnChain(ours)) && this.lagging < this.options.lagPolls) {
+      this.lagging++;
+      this.options.logger.warn({ head: chainHead, cursor: top.number }, 'the head is below what is indexed; waiting');
+      return false;
+    }
+    this.lagging = 0;
+    return this.rollBack(top, chainHead);
+  }
+
+  private async rollBack(top: BlockHeader, chainHead: number): Promise<boolean> {
+    const { store, logger, onChange } = this.options;
+    const to = await this.commonAncestor(top, chainHead);
+    const written = await store.transaction(async (tx) => {
+      if ((await store.head(tx))?.hash !== top.hash) return false; // another indexer was faster
+      await store.rollbackTo(to, tx);
+      return true;
+    });
+    if (written) logger.info({ from: top.number, to }, 'chain reorganised; rolled back');
+    onChange?.({ head: to, rolledBackTo: to, events: [] });
+    return true;
+  }
+
+  /** Newest kept height at which chain and store agree; the block before the start if all that was ever read is gone. */
+  private async commonAncestor(top: BlockHeader, chainHead: number): Promise<number> {
+    const { store, startBlock } = this.options;
+    const kept = (await store.headers()).filter(({ number }) => number <= top.number);
     // Agreement is monotonic in height, so the ancestor is found by bisection.
-    let low = oldest - 1;
-    let high = top.number;
+    let low = -1;
+    let high = kept.length;
     while (high - low > 1) {
       const middle = Math.floor((low + high) / 2);
-      if (await agrees(middle)) low = middle;
+      const header = kept[middle];
+      if (header !== undefined && header.number <= chainHead && (await this.isOnChain(header))) low = middle;
       else high = middle;
     }
-    if (low >= oldest) return low;
-    if (oldest <= startBlock) return null;
+    const ancestor = kept[low];
+    if (ancestor !== undefined) return ancestor.number;
+    const oldest = kept[0]?.number ?? top.number;
+    if (oldest <= startBlock) return startBlock - 1;
     throw new ReorganisationTooDeepError(oldest, top.number - oldest + 1);
   }
 
-  private async readBatch(from: number, to: number, top: BlockHeader | null): Promise<void> {
-    const { source, store, addresses, decode, keptHeaders } = this.options;
-    let logs: RawLog[];
-    try {
-      logs = await source.logs(from, to, addresses);
-    } catch (error) {
-      if (!(error instanceof TooManyLogsError) || this.batch === 1) throw error;
-      this.batch = Math.max(1, Math.floor(this.batch / 4));
-      return;
-    }
-    // Headers are needed where logs are (time stamps) and near the head (reorganisations), not for all of history.
-    const keepFrom = Math.max(from, to - keptHeaders + 1);
-    const wanted = new Set(logs.map((log) => log.blockNumber));
-    for (let number = keepFrom; number <= to; number++) wanted.add(number);
-    const headers = await this.headers([...wanted].sort((a, b) => a - b));
-    if (headers === null || !this.isConsistent(headers, logs, top, from, to)) return; // reorganised meanwhile: again
+  private async readBatch(from: number, to: number, top: BlockHeader | null, chainHead: number): Promise<boolean> {
+    const { source, store, addresses, decode, keptHeaders, batchBlocks, batchEvents, onChange } = this.options;
+    const reorganisableFrom = chainHead - keptHeaders + 1;
+    const batch = await readChainBatch({
+      source,
+      addresses,
+      from,
+      to,
+      parent: top,
+      reorganisableFrom,
+      maxLogs: this.events,
+    }).catch((error: unknown) => {
+      if (!(error instanceof TooManyLogsError) || this.blocks === 1) throw error;
+      this.blocks = Math.max(1, Math.floor(this.blocks / 4));
+      return null;
+    });
+    if (batch === null) return true;
     const events: ChainEvent[] = [];
-    for (const log of logs.sort((a, b) => a.blockNumber - b.blockNumber || a.logIndex - b.logIndex)) {
+    for (const log of batch.logs) {
       const decoded = decode(log);
-      const header = headers.get(log.blockNumber);
+      const header = batch.headers.get(log.blockNumber);
       if (decoded === null || header === undefined) continue;
       events.push({
         id: `${String(log.blockNumber)}-${String(log.logIndex)}`,
@@ -155,47 +223,20 @@ export class Indexer<Tx> {
         ...decoded,
       });
     }
-    await store.transaction(async (tx) => {
+    const kept = [...batch.headers.values()].filter(({ number }) => number >= batch.keepFrom);
+    const written = await store.transaction(async (tx) => {
+      if ((await store.head(tx))?.hash !== top?.hash) return false; // another indexer was faster
       await store.appendHeaders(
-        [...headers.values()].filter(({ number }) => number >= keepFrom),
+        kept.sort((a, b) => a.number - b.number),
         tx,
       );
       await store.applyEvents(events, tx);
-      await store.pruneHeaders(to - keptHeaders + 1, tx);
+      await store.pruneHeaders(batch.to - keptHeaders + 1, tx);
+      return true;
     });
-    this.batch = Math.min(this.options.batchBlocks, this.batch * 2);
-    this.options.onChange?.({ head: to, rolledBackTo: null, events });
-  }
-
-  private async headers(numbers: number[]): Promise<Map<number, BlockHeader> | null> {
-    const found = new Map<number, BlockHeader>();
-    const width = 32; // requests under way at once
-    for (let start = 0; start < numbers.length; start += width) {
-      const blocks = await Promise.all(
-        numbers.slice(start, start + width).map((number) => this.options.source.block(number)),
-      );
-      for (const block of blocks) {
-        if (block === null) return null;
-        found.set(block.number, block);
-      }
-    }
-    return found;
-  }
-
-  /** Do headers and logs belong to one chain, the one that the store is on? */
-  private isConsistent(
-    headers: Map<number, BlockHeader>,
-    logs: RawLog[],
-    top: BlockHeader | null,
-    from: number,
-    to: number,
-  ): boolean {
-    for (const header of headers.values()) {
-      const parent = header.number === from ? top : headers.get(header.number - 1);
-      if (parent && header.parentHash !== parent.hash) return false;
-    }
-    return logs.every(
-      (log) => log.blockNumber >= from && log.blockNumber <= to && headers.get(log.blockNumber)?.hash === log.blockHash,
-    );
+    this.blocks = Math.min(batchBlocks, this.blocks * 2);
+    this.events = Math.min(batchEvents, this.events * 2);
+    onChange?.({ head: batch.to, rolledBackTo: null, events: written ? events : [] });
+    return batch.to < chainHead;
   }
 }

@@ -42,6 +42,9 @@ export interface IntentRecord extends Intent {
 /** Statuses that can still change. */
 export const openStatuses: readonly IntentStatus[] = ['stored', 'signed', 'mined'];
 
+/** What may change of a stored intent. */
+export type IntentChanges = Partial<Omit<IntentRecord, 'intentId' | 'sender'>>;
+
 /** Keeps intents. A method has written durably when it resolves. */
 export interface IntentStore {
   /** Stores a new intent, or returns the one that is there. */
@@ -49,7 +52,10 @@ export interface IntentStore {
   get(intentId: string): Promise<IntentRecord | null>;
   /** Intents of a sender in these statuses, by nonce, then in the order of insertion. */
   list(sender: Hex, statuses: readonly IntentStatus[]): Promise<IntentRecord[]>;
-  update(intentId: string, changes: Partial<Omit<IntentRecord, 'intentId' | 'sender'>>): Promise<IntentRecord>;
+  /** @throws UnknownIntentError; NonceTakenError: no two intents of a sender ever have one nonce */
+  update(intentId: string, changes: IntentChanges): Promise<IntentRecord>;
+  /** The nonces of a sender's intents from `first` on, whatever their status; lowest first. */
+  noncesFrom(sender: Hex, first: number): Promise<number[]>;
 }
 
 /** Fences the one sender of a wallet: asked before each signature. @throws LeaseLostError */

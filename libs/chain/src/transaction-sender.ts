@@ -1,17 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type FeeData, isError, keccak256, type Provider, type TransactionReceipt, type Wallet } from 'ethers';
+import { isError, type JsonRpcApiProvider, keccak256, type TransactionReceipt, type Wallet } from 'ethers';
 import type { Abi } from 'abitype';
 import { asChainError } from './contract-call.ts';
 import {
   CallRevertedError,
   ChainError,
   ChainUnavailableError,
+  InsufficientFundsError,
   IntentConflictError,
   TransactionRevertedError,
   UnknownIntentError,
 } from './errors.ts';
 import {
   type Intent,
+  type IntentChanges,
   type IntentRecord,
   type IntentStore,
   type LeaseGuard,
@@ -19,18 +21,15 @@ import {
   sameIntent,
   type SignedAttempt,
 } from './intent.ts';
+import { type Fees, marketFees, raise, ranOutOfGas, withMargin } from './gas.ts';
+import type { Logger } from './logger.ts';
+
+import { findTransaction } from './nonce-search.ts';
 
 type Hex = `0x${string}`;
 
-/** What this library tells of its work; pino fits. */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
-
 export interface TransactionSenderOptions {
-  provider: Provider;
+  provider: JsonRpcApiProvider;
   /** Holds the key; nothing else sends from its address. */
   wallet: Wallet;
   store: IntentStore;
@@ -47,9 +46,12 @@ export interface TransactionSenderOptions {
   bumpAfterMs?: number;
   /** Most that a unit of gas may cost; a bump never exceeds it. */
   maxFeePerGasCapWei?: bigint;
+  /** Most gas of one transaction; 2^24 is what Ethereum allows (EIP-7825). */
+  gasLimitCap?: bigint;
 }
 
-const bumpPercent = 13n; // nodes ask for at least 10 %, some for 12.5 %
+/** Intents that are looked after side by side. */
+const stepsAtOnce = 50;
 
 /**
  * Sends each intent exactly once. The intent is stored, then a nonce and the signed transaction are stored, and only
@@ -57,7 +59,7 @@ const bumpPercent = 13n; // nodes ask for at least 10 %, some for 12.5 %
  */
 export class TransactionSender {
   readonly address: Hex;
-  private readonly provider: Provider;
+  private readonly provider: JsonRpcApiProvider;
   private readonly wallet: Wallet;
   private readonly store: IntentStore;
   private readonly logger: Logger;
@@ -66,6 +68,7 @@ export class TransactionSender {
   private readonly pollMs: number;
   private readonly bumpAfterMs: number;
   private readonly cap: bigint;
+  private readonly gasLimitCap: bigint;
   private signing: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly options: TransactionSenderOptions) {
@@ -79,6 +82,7 @@ export class TransactionSender {
     this.pollMs = options.pollMs ?? 1_000;
     this.bumpAfterMs = options.bumpAfterMs ?? 60_000;
     this.cap = options.maxFeePerGasCapWei ?? 500n * 10n ** 9n;
+    this.gasLimitCap = options.gasLimitCap ?? 2n ** 24n;
   }
 
   /**
@@ -88,6 +92,29 @@ export class TransactionSender {
    *   ChainUnavailableError (the intent is stored: `resume` or a second call goes on)
    */
   async send(intent: Intent): Promise<IntentRecord> {
+    const [outcome] = await this.sendMany([intent]);
+    if (outcome === undefined) throw new UnknownIntentError(intent.intentId);
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  }
+
+  /**
+   * Sends many at once: gas is estimated side by side, nonces follow each other, and all are stored before any is
+   * broadcast. One that fails does not keep the others. Outcomes are in the order of the intents.
+   */
+  async sendMany(intents: readonly Intent[]): Promise<PromiseSettledResult<IntentRecord>[]> {
+    const accepted = await Promise.allSettled(intents.map((intent) => this.accept(intent)));
+    const toSign = accepted.flatMap((outcome) =>
+      outcome.status === 'fulfilled' && outcome.value.status === 'stored' ? [outcome.value.intentId] : [],
+    );
+    const signed = await this.signAndBroadcast([...new Set(toSign)]);
+    return accepted.map((outcome) =>
+      outcome.status === 'fulfilled' ? (signed.get(outcome.value.intentId) ?? outcome) : outcome,
+    );
+  }
+
+  /** Stores an intent, or finds the one of its id. */
+  private async accept(intent: Intent): Promise<IntentRecord> {
     const record = await this.store.insertIfAbsent({
       ...intent,
       sender: this.address,
@@ -101,51 +128,83 @@ export class TransactionSender {
     });
     if (!sameIntent(record, intent) || record.sender !== this.address) throw new IntentConflictError(intent.intentId);
     // Nothing was ever signed for a refused intent, so it may be asked again when the contract's state has changed.
-    if (record.status === 'refused') await this.store.update(record.intentId, { status: 'stored', failure: null });
-    return record.status === 'stored' || record.status === 'refused' ? this.signAndBroadcast(record.intentId) : record;
+    if (record.status === 'refused') return this.store.update(record.intentId, { status: 'stored', failure: null });
+    // Nobody looks after what is final; that it is asked for again may mean that the chain has forgotten it.
+    return record.status === 'confirmed' || record.status === 'reverted' ? this.checkFinal(record) : record;
+  }
+
+  /** What was final is open again, and broadcast again, when a reorganisation deeper than the confirmations undid it. */
+  private async checkFinal(record: IntentRecord): Promise<IntentRecord> {
+    if ((await this.findReceipt(record)) !== null) return record;
+    const { intentId, minedHash: hash, minedBlock } = record;
+    this.logger.warn({ intentId, hash, minedBlock }, 'a final transaction is not on the chain any more; sent again');
+    await this.store.update(intentId, { ...unmined, status: 'signed', failure: null });
+    return this.step(intentId);
   }
 
   /**
    * Waits until the intent is final; replaces it when it waits too long, sends it again when a reorganisation drops it.
+   * What may pass (an outage, an empty account, a lost lease) is waited out.
    * @throws TransactionRevertedError, UnknownIntentError, CallRevertedError; the signal's reason
    */
   async wait(intentId: string, signal?: AbortSignal): Promise<IntentRecord> {
     for (;;) {
       signal?.throwIfAborted();
-      const record = await this.step(intentId);
-      if (record.status === 'confirmed') return record;
-      if (record.status === 'reverted')
-        throw new TransactionRevertedError(intentId, record.minedHash ?? '', record.failure ?? 'no reason given');
-      if (record.status === 'refused') throw new CallRevertedError(record.failure ?? 'refused', null);
+      try {
+        const record = await this.step(intentId);
+        if (record.status === 'confirmed') return record;
+        if (record.status === 'reverted')
+          throw new TransactionRevertedError(intentId, record.minedHash ?? '', record.failure ?? 'no reason given');
+        if (record.status === 'refused') throw new CallRevertedError(record.failure ?? 'refused', null);
+      } catch (error) {
+        if (!(error instanceof ChainError) || !error.retryable) throw error;
+        this.logger.warn({ intentId, error: error.message }, 'waiting for a transaction');
+      }
       await delay(this.pollMs, undefined, { signal });
     }
   }
 
-  /** Takes every open intent one step on: after a start, and regularly. Returns how many are still open. */
+  /**
+   * Takes every open intent one step on: after a start, and regularly. One that fails does not keep the others waiting.
+   * Returns how many are still open.
+   * @throws the first error that may pass, after all were looked at
+   */
   async resume(): Promise<number> {
     const open = await this.store.list(this.address, openStatuses);
-    for (const { intentId } of open) {
-      try {
-        await this.step(intentId);
-      } catch (error) {
-        // A refused call is recorded with its reason; the others must go on.
-        if (!(error instanceof CallRevertedError)) throw error;
-        this.logger.warn({ intentId, reason: error.reason }, 'intent refused by the contract');
+    if (open.length === 0) return 0;
+    const failures: unknown[] = [];
+    const head = await this.headNumber();
+    for (let start = 0; start < open.length && failures.length < stepsAtOnce; start += stepsAtOnce) {
+      const some = open.slice(start, start + stepsAtOnce);
+      const outcomes = await Promise.allSettled(some.map(({ intentId }) => this.step(intentId, head)));
+      for (const [index, outcome] of outcomes.entries()) {
+        if (outcome.status === 'fulfilled') continue;
+        const intentId = some[index]?.intentId;
+        // A refused call is recorded with its reason.
+        if (outcome.reason instanceof CallRevertedError)
+          this.logger.warn({ intentId, reason: outcome.reason.reason }, 'intent refused by the contract');
+        else failures.push(outcome.reason);
       }
     }
+    if (failures.length > 0) throw failures[0];
     return (await this.store.list(this.address, openStatuses)).length;
   }
 
-  /** Looks at the chain once and does what is due. */
-  private async step(intentId: string): Promise<IntentRecord> {
+  /**
+   * Looks at the chain once and does what is due.
+   * @param knownHead a head that was seen before: then it is not asked for again
+   */
+  private async step(intentId: string, knownHead?: number): Promise<IntentRecord> {
     const record = await this.store.get(intentId);
     if (record === null) throw new UnknownIntentError(intentId);
     if (!openStatuses.includes(record.status)) return record;
-    if (record.status === 'stored') return this.signAndBroadcast(intentId);
+    if (record.status === 'stored') return this.signOne(intentId);
     const receipt = await this.findReceipt(record);
     if (receipt === null) return this.nurse(record);
-    const head = await this.ask('eth_blockNumber', () => this.provider.getBlockNumber());
+    const head = knownHead ?? (await this.headNumber());
     const final = head - receipt.blockNumber >= this.confirmations;
+    if (final && receipt.status !== 1 && ranOutOfGas(receipt.gasUsed, record.gasLimit ?? this.gasLimitCap))
+      return this.withMoreGas(record, receipt);
     return this.store.update(intentId, {
       status: !final ? 'mined' : receipt.status === 1 ? 'confirmed' : 'reverted',
       minedHash: receipt.hash as Hex,
@@ -155,55 +214,136 @@ export class TransactionSender {
     });
   }
 
-  /** Signatures are made one after the other, so that nonces have neither gaps nor twins. */
-  private signAndBroadcast(intentId: string): Promise<IntentRecord> {
-    const signed = this.signing.then(
-      () => this.sign(intentId),
-      () => this.sign(intentId),
+  /** A call that ran out of gas has changed nothing, and its nonce is spent: it may be sent again with twice the gas. */
+  private async withMoreGas(record: IntentRecord, receipt: TransactionReceipt): Promise<IntentRecord> {
+    const gasLimit = 2n * receipt.gasUsed;
+    const spent = { minedHash: receipt.hash as Hex, minedBlock: receipt.blockNumber, gasUsed: receipt.gasUsed };
+    if (gasLimit > this.gasLimitCap)
+      return this.store.update(record.intentId, {
+        ...spent,
+        status: 'reverted',
+        failure: `it ran out of gas with ${String(receipt.gasUsed)}; twice that is more than ${String(this.gasLimitCap)}`,
+      });
+    this.logger.warn(
+      { intentId: record.intentId, gasUsed: String(receipt.gasUsed) },
+      'ran out of gas; sent again with twice as much',
     );
-    this.signing = signed.catch(() => undefined); // its caller gets the error
-    return signed.then(async (record) => {
-      await this.broadcast(record);
-      return record;
-    });
+    return this.store.update(record.intentId, { ...unsigned, gasLimit });
   }
 
-  private async sign(intentId: string): Promise<IntentRecord> {
+  private async signOne(intentId: string): Promise<IntentRecord> {
+    const outcome = (await this.signAndBroadcast([intentId])).get(intentId);
+    if (outcome === undefined) throw new UnknownIntentError(intentId);
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  }
+
+  /** Estimates, signs and broadcasts stored intents; what became of each, by its id. */
+  private async signAndBroadcast(
+    intentIds: readonly string[],
+  ): Promise<Map<string, PromiseSettledResult<IntentRecord>>> {
+    const outcomes = new Map<string, PromiseSettledResult<IntentRecord>>();
+    if (intentIds.length === 0) return outcomes;
+    const settle = async (intentId: string, work: () => Promise<IntentRecord>): Promise<void> => {
+      const [outcome] = await Promise.allSettled([work()]);
+      outcomes.set(intentId, outcome);
+    };
+    await Promise.all(intentIds.map((intentId) => settle(intentId, () => this.estimate(intentId))));
+    const estimated = [...outcomes.values()].flatMap((outcome) =>
+      outcome.status === 'fulfilled' ? [outcome.value] : [],
+    );
+    // Signatures are made one batch after the other, so that nonces have neither gaps nor twins.
+    const signing = this.signing.then(() => this.sign(estimated));
+    this.signing = signing.catch(() => undefined); // the callers get the error
+    const [signed] = await Promise.allSettled([signing]);
+    await Promise.all(
+      estimated.map(({ intentId }) =>
+        settle(intentId, async () => {
+          if (signed.status === 'rejected') throw signed.reason;
+          const record = signed.value.get(intentId);
+          if (record === undefined) throw new InsufficientFundsError(this.address);
+          await this.broadcast(record);
+          return record;
+        }),
+      ),
+    );
+    return outcomes;
+  }
+
+  /** Asks what the call costs; refuses one that the contract would refuse. */
+  private async estimate(intentId: string): Promise<IntentRecord> {
     const record = await this.store.get(intentId);
     if (record === null) throw new UnknownIntentError(intentId);
-    if (record.status !== 'stored') return record;
-    let gasLimit: bigint;
+    if (record.status !== 'stored' || record.gasLimit !== undefined) return record;
     try {
-      gasLimit =
-        record.gasLimit ??
-        ((await this.provider.estimateGas({
-          from: this.address,
-          to: record.to,
-          data: record.data,
-          value: record.valueWei,
-        })) *
-          5n) /
-          4n;
+      const { to, data, valueWei: value } = record;
+      const estimate = await this.provider.estimateGas({ from: this.address, to, data, value });
+      const limit = withMargin(estimate);
+      return {
+        ...record,
+        gasLimit: limit > this.gasLimitCap && estimate <= this.gasLimitCap ? this.gasLimitCap : limit,
+      };
     } catch (error) {
-      const reason = asChainError(error, 'eth_estimateGas', this.options.errorAbi);
+      const reason = this.asError(error, 'eth_estimateGas');
       if (reason instanceof CallRevertedError)
         await this.store.update(intentId, { status: 'refused', failure: reason.reason });
       throw reason;
     }
-    await this.options.lease?.assertHeld();
-    const nonce = await this.nextNonce();
-    const fees = await this.ask('fee data', () => this.provider.getFeeData());
-    const attempt = await this.signAttempt(record, nonce, gasLimit, startingFees(fees));
-    return this.store.update(intentId, { status: 'signed', nonce, gasLimit, attempts: [attempt] });
   }
 
-  /** The chain knows of what was mined, the store of what was signed: the next nonce is after both. */
-  private async nextNonce(): Promise<number> {
-    const mined = await this.ask('eth_getTransactionCount', () =>
-      this.provider.getTransactionCount(this.address, 'latest'),
-    );
-    const open = await this.store.list(this.address, ['signed', 'mined']);
-    return open.reduce((next, { nonce }) => Math.max(next, (nonce ?? -1) + 1), mined);
+  /**
+   * Stores nonce and signed transaction of each; those that were signed meanwhile stay as they are. One that the account
+   * cannot pay for is left out: its nonce would hold up all later ones.
+   */
+  private async sign(estimated: readonly IntentRecord[]): Promise<Map<string, IntentRecord>> {
+    const done = new Map<string, IntentRecord>();
+    if (estimated.length === 0) return done;
+    await this.options.lease?.assertHeld();
+    const [nonces, feeData, balanceWei] = await Promise.all([
+      this.freeNonces(),
+      this.ask('fee data', () => this.provider.getFeeData()),
+      this.ask('eth_getBalance', () => this.provider.getBalance(this.address)),
+    ]);
+    const fees = marketFees(feeData);
+    const signed: { intentId: string; changes: IntentChanges }[] = [];
+    let leftWei = balanceWei;
+    for (const { intentId, gasLimit = 0n } of estimated) {
+      const record = await this.store.get(intentId);
+      if (record === null) throw new UnknownIntentError(intentId);
+      const costWei = record.valueWei + gasLimit * (fees.maxFeePerGasWei < this.cap ? fees.maxFeePerGasWei : this.cap);
+      if (record.status !== 'stored') done.set(intentId, record);
+      else if (costWei <= leftWei) {
+        leftWei -= costWei;
+        const nonce = nonces();
+        const attempt = await this.signAttempt(record, nonce, gasLimit, fees);
+        signed.push({ intentId, changes: { status: 'signed', nonce, gasLimit, attempts: [attempt] } });
+      }
+    }
+    for (const record of await Promise.all(signed.map(({ intentId, changes }) => this.store.update(intentId, changes))))
+      done.set(record.intentId, record);
+    return done;
+  }
+
+  /**
+   * The chain knows of what was mined, the store of what was signed: the nonces that neither has used, in turn. A gap
+   * that a crash left between stored ones is filled first, or what follows it would wait for ever. Intents that are done
+   * count too, because a node that lags behind does not know of them yet.
+   */
+  private async freeNonces(): Promise<() => number> {
+    let next = await this.minedCount('latest');
+    const taken = new Set(await this.store.noncesFrom(this.address, next));
+    return () => {
+      while (taken.has(next)) next++;
+      return next++;
+    };
+  }
+
+  private headNumber(): Promise<number> {
+    return this.ask('eth_blockNumber', () => this.provider.getBlockNumber());
+  }
+
+  private minedCount(blockTag: number | 'latest'): Promise<number> {
+    return this.ask('eth_getTransactionCount', () => this.provider.getTransactionCount(this.address, blockTag));
   }
 
   private async signAttempt(intent: Intent, nonce: number, gasLimit: bigint, fees: Fees): Promise<SignedAttempt> {
@@ -232,10 +372,12 @@ export class TransactionSender {
   }
 
   private async broadcast(record: IntentRecord): Promise<void> {
-    const attempt = record.attempts.at(-1);
+    // Of one that was found on the chain the bytes are not known.
+    const attempt = record.attempts.findLast(({ rawTransaction }) => rawTransaction !== '0x');
     if (attempt === undefined) return;
     try {
-      await this.provider.broadcastTransaction(attempt.rawTransaction);
+      // Not ethers' broadcastTransaction: it takes the transaction apart again and recovers its sender, twice.
+      await this.provider.send('eth_sendRawTransaction', [attempt.rawTransaction]);
     } catch (error) {
       // Known already, mined already, or replaced already: the receipt will tell.
       if (
@@ -244,33 +386,63 @@ export class TransactionSender {
         /already (known|imported)/i.test(String(error))
       )
         return;
-      throw asChainError(error, 'eth_sendRawTransaction', this.options.errorAbi);
+      throw this.asError(error, 'eth_sendRawTransaction');
     }
     this.logger.info({ intentId: record.intentId, hash: attempt.hash, nonce: record.nonce }, 'transaction sent');
   }
 
   /** Not mined: broadcast again, with a higher fee when it has waited long enough. */
   private async nurse(record: IntentRecord): Promise<IntentRecord> {
+    const { intentId, nonce } = record;
     const last = record.attempts.at(-1);
-    if (last === undefined || record.nonce === null) return record;
+    if (last === undefined || nonce === null) return record;
     let current =
-      record.status === 'mined'
-        ? await this.store.update(record.intentId, {
-            status: 'signed',
-            minedHash: null,
-            minedBlock: null,
-            gasUsed: null,
-          })
-        : record;
-    const bumped = bump(last);
-    if (this.now() - last.signedAt >= this.bumpAfterMs && bumped.maxFeePerGasWei <= this.cap) {
-      await this.options.lease?.assertHeld();
-      const attempt = await this.signAttempt(record, record.nonce, record.gasLimit ?? 1_000_000n, bumped);
-      current = await this.store.update(record.intentId, { attempts: [...record.attempts, attempt] });
-      this.logger.info({ intentId: record.intentId, maxFeePerGasWei: String(attempt.maxFeePerGasWei) }, 'fee raised');
+      record.status === 'mined' ? await this.store.update(intentId, { ...unmined, status: 'signed' }) : record;
+    const mined = await this.minedCount('latest');
+    if (nonce < mined) return this.nonceIsSpent(current, nonce);
+    // Only the first one in line: those after it cannot be mined before it, whatever they pay.
+    if (nonce === mined && this.now() - last.signedAt >= this.bumpAfterMs) {
+      const fees = raise(last, marketFees(await this.ask('fee data', () => this.provider.getFeeData())));
+      // A replacement that the cap makes too small would be refused.
+      if (raise(last, last).maxFeePerGasWei <= this.cap) {
+        await this.options.lease?.assertHeld();
+        const attempt = await this.signAttempt(current, nonce, current.gasLimit ?? this.gasLimitCap, fees);
+        current = await this.store.update(intentId, { attempts: [...current.attempts, attempt] });
+        this.logger.info({ intentId, maxFeePerGasWei: String(attempt.maxFeePerGasWei) }, 'fee raised');
+      }
     }
     await this.broadcast(current);
     return current;
+  }
+
+  /**
+   * The chain is past our nonce, yet none of our attempts was mined: the journal is from a backup, and what it lost was
+   * mined, or the key was used elsewhere. The transaction at this nonce tells: if it is the same call, it is ours, and
+   * otherwise the intent still waits to be sent. Nothing is decided before it is final.
+   */
+  private async nonceIsSpent(record: IntentRecord, nonce: number): Promise<IntentRecord> {
+    // The usual case: the block came between asking for the receipt and asking for the nonce.
+    if ((await this.findReceipt(record)) !== null) return record;
+    const head = await this.headNumber();
+    const deep = Math.max(0, head - this.confirmations);
+    if ((await this.minedCount(deep)) <= nonce) return record;
+    const found = await this.ask('search by nonce', () => findTransaction(this.provider, this.address, nonce, deep));
+    if (found === null) return record; // reorganised while it was searched
+    if (record.attempts.some(({ hash }) => hash === found.hash)) return record; // mined just now
+    const { hash, to, data, value } = found;
+    if (sameIntent(record, { ...record, to: (to ?? '') as Hex, data: data as Hex, valueWei: value })) {
+      const attempt = {
+        hash: hash as Hex,
+        rawTransaction: '0x' as Hex,
+        signedAt: this.now(),
+        maxFeePerGasWei: 0n,
+        maxPriorityFeePerGasWei: 0n,
+      };
+      this.logger.warn({ intentId: record.intentId, hash }, 'found on the chain: the journal had lost it');
+      return this.store.update(record.intentId, { attempts: [...record.attempts, attempt] });
+    }
+    this.logger.warn({ intentId: record.intentId, nonce, hash }, 'its nonce went to another transaction; signed anew');
+    return this.store.update(record.intentId, unsigned);
   }
 
   /** Any of the attempts may be the one that was mined. */
@@ -297,6 +469,12 @@ export class TransactionSender {
     }
   }
 
+  private asError(error: unknown, operation: string): ChainError {
+    return isError(error, 'INSUFFICIENT_FUNDS') || /insufficient funds/i.test(String(error))
+      ? new InsufficientFundsError(this.address, error)
+      : asChainError(error, operation, this.options.errorAbi);
+  }
+
   private async ask<T>(operation: string, question: () => Promise<T>): Promise<T> {
     try {
       return await question();
@@ -306,19 +484,8 @@ export class TransactionSender {
   }
 }
 
-interface Fees {
-  maxFeePerGasWei: bigint;
-  maxPriorityFeePerGasWei: bigint;
-}
+/** A record as if it had never been mined. */
+const unmined = { minedHash: null, minedBlock: null, gasUsed: null } satisfies IntentChanges;
 
-function startingFees(data: FeeData): Fees {
-  return {
-    maxFeePerGasWei: data.maxFeePerGas ?? data.gasPrice ?? 10n ** 9n,
-    maxPriorityFeePerGasWei: data.maxPriorityFeePerGas ?? 0n,
-  };
-}
-
-function bump(fees: Fees): Fees {
-  const raise = (wei: bigint): bigint => (wei * (100n + bumpPercent)) / 100n + 1n;
-  return { maxFeePerGasWei: raise(fees.maxFeePerGasWei), maxPriorityFeePerGasWei: raise(fees.maxPriorityFeePerGasWei) };
-}
+/** A record as if it had never been signed. */
+const unsigned = { ...unmined, status: 'stored', nonce: null, attempts: [], failure: null } satisfies IntentChanges;

@@ -10,9 +10,12 @@ export interface DocumentBounds {
   maxBytes: number;
   /** Nesting of arrays and objects; 32 unless given. */
   maxDepth?: number;
+  /** Members and items of all objects and arrays; 32,768 unless given. */
+  maxValues?: number;
 }
 
 const defaultMaxDepth = 32;
+const defaultMaxValues = 32_768;
 
 /**
  * The one canonical encoding of a JSON document: UTF-8, keys sorted by code unit, no white space, numbers as
@@ -69,7 +72,7 @@ function write(value: unknown, path: string, depth: number): string {
 export function parseCanonicalJson(bytes: Uint8Array, bounds: DocumentBounds): JsonValue {
   const { document, maxBytes, maxDepth = defaultMaxDepth } = bounds;
   if (bytes.length > maxBytes) throw new DocumentTooLargeError(document, bytes.length, maxBytes);
-  refuseDeepNesting(bytes, document, maxDepth);
+  refuseDeepOrWide(bytes, bounds);
   let value: JsonValue;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)) as JsonValue;
@@ -86,19 +89,31 @@ export function parseCanonicalJson(bytes: Uint8Array, bounds: DocumentBounds): J
   return value;
 }
 
-/** JSON.parse and the writer recurse; depth is bounded here without recursion, skipping what is inside strings. */
-function refuseDeepNesting(bytes: Uint8Array, document: string, maxDepth: number): void {
+/**
+ * JSON.parse and the writer recurse, and a byte such as `0,` becomes a value and perhaps a schema's complaint about it:
+ * depth and number of values are bounded here without either, skipping what is inside strings.
+ */
+function refuseDeepOrWide(
+  bytes: Uint8Array,
+  { document, maxDepth = defaultMaxDepth, maxValues = defaultMaxValues }: DocumentBounds,
+): void {
   let depth = 0;
+  let values = 0;
   let inString = false;
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i];
     if (inString) {
       if (byte === 0x5c) i++;
       else if (byte === 0x22) inString = false;
-    } else if (byte === 0x22) inString = true;
+      continue;
+    }
+    if (byte === 0x22) inString = true;
     else if (byte === 0x7b || byte === 0x5b) {
       if (++depth > maxDepth)
         throw new InvalidDocumentError(document, '', `is nested deeper than ${String(maxDepth)} levels: flatten it.`);
     } else if (byte === 0x7d || byte === 0x5d) depth--;
+    // Each value is followed by a comma or is the last of a bracket.
+    if ((byte === 0x2c || byte === 0x7b || byte === 0x5b) && ++values > maxValues)
+      throw new InvalidDocumentError(document, '', `has more than ${String(maxValues)} values: make it smaller.`);
   }
 }

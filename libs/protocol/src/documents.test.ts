@@ -21,6 +21,7 @@ import {
   type LogHeader,
   logEntryOffset,
   logLength,
+  VOID_LOSS,
 } from './training-log.ts';
 import { decodeRows, encodeRow } from './view-rows.ts';
 
@@ -252,6 +253,27 @@ describe.each(documents)('%s', (document, arbitrary, encode, decode) => {
   });
 });
 
+describe('a document at its largest', () => {
+  it.each([
+    ['items', (i: number) => `{"columns":[${'0,'.repeat(i / 2)}0]}`],
+    ['empty lists', (i: number) => `{"columns":[${'[],'.repeat(i / 3)}0]}`],
+    [
+      'members',
+      (i: number) => `{${Array.from({ length: i / 9 }, (_, n) => `"${String(n).padStart(6, '0')}":0`).join()}}`,
+    ],
+    ['one string', (i: number) => `{"name":"${'x'.repeat(i - 20)}"}`],
+    ['escapes', (i: number) => `{"name":"${'\\"'.repeat(i / 2 - 20)}"}`],
+  ])('full of %s costs no more than a second and a few copies of itself', (_, write) => {
+    const bytes = Buffer.from(write(2 ** 20).slice(0, 2 ** 20));
+    globalThis.gc?.();
+    const heapBefore = process.memoryUsage().heapUsed;
+    const start = performance.now();
+    for (const decode of [decodeDatasetManifest, decodeProgram]) expect(() => decode(bytes)).toThrow(ProtocolError);
+    expect(performance.now() - start).toBeLessThan(5_000);
+    expect(process.memoryUsage().heapUsed - heapBefore).toBeLessThan(64 * 2 ** 20);
+  });
+});
+
 describe('JobSpec', () => {
   const [spec] = fc.sample(jobSpec, { numRuns: 1, seed: 7 }) as [JobSpec];
 
@@ -354,6 +376,34 @@ describe('rows of a training view', () => {
       expect(() => encodeRow(list, new Map([['x', values]]))).toThrow(InvalidDocumentError);
     }
     expect(() => encodeRow(list, new Map())).toThrow(/x/);
+  });
+});
+
+describe('documents as they are committed', () => {
+  it('never change: what was published must decode for ever', () => {
+    const spec = encodeJobSpec({
+      version: 'cotrain.job/1',
+      name: 'digits',
+      runtime: 'tfjs/1',
+      dataset: { manifestReference: `0x${'11'.repeat(32)}`, trainSplit: 'train' },
+      programReference: `0x${'22'.repeat(32)}`,
+      initialStateReference: `0x${'33'.repeat(32)}`,
+      seed: '7',
+      steps: 100,
+      batchSize: 64,
+      commitEvery: 50,
+      checkpointEvery: 50,
+      backends: ['wasm'],
+      resources: { gpuMemoryMiB: 0, gpuCount: 0, cpuMilli: 1_000, memoryMiB: 512, estimatedGpuSeconds: 60 },
+      deadlineSeconds: 3_600,
+      tolerance: { absolute: 0.001, relative: 0.01, drift: 0.01 },
+    });
+    expect(Buffer.from(spec).toString()).toMatchInlineSnapshot(
+      `"{"backends":["wasm"],"batchSize":64,"checkpointEvery":50,"commitEvery":50,"dataset":{"manifestReference":"0x1111111111111111111111111111111111111111111111111111111111111111","trainSplit":"train"},"deadlineSeconds":3600,"initialStateReference":"0x3333333333333333333333333333333333333333333333333333333333333333","name":"digits","programReference":"0x2222222222222222222222222222222222222222222222222222222222222222","resources":{"cpuMilli":1000,"estimatedGpuSeconds":60,"gpuCount":0,"gpuMemoryMiB":0,"memoryMiB":512},"runtime":"tfjs/1","seed":"7","steps":100,"tolerance":{"absolute":0.001,"drift":0.01,"relative":0.01},"version":"cotrain.job/1"}"`,
+    );
+    const entry = encodeLogEntry({ loss: 2.5, metric: 0.125, stateRoot: `0x${'ab'.repeat(32)}` });
+    expect(toHex(entry)).toBe(`0x402000003e000000${'00'.repeat(24)}${'ab'.repeat(32)}`);
+    expect(toHex(encodeLogEntry({ loss: VOID_LOSS, metric: 0, stateRoot: null }))).toBe(`0x7f7fffff${'00'.repeat(60)}`);
   });
 });
 

@@ -9,6 +9,12 @@ import { documentFormat } from './schema-document.ts';
 export const LOG_HEADER_BYTES = 4096;
 export const LOG_ENTRY_BYTES = 64;
 
+/**
+ * What the log says instead of a loss where there is none: the largest float32. A step whose result is not finite, and
+ * the rest of its segment, have this loss and the metric 0, and the state at the segment's end is the one at its start.
+ */
+export const VOID_LOSS = 3.4028234663852886e38;
+
 const logHeaderSchema = z.strictObject({
   version: z.literal('cotrain.log/1'),
   jobHeaderHash: z.string().regex(/^0x[0-9a-f]{64}$/),

@@ -1,13 +1,13 @@
 import { Bee } from '@ethersphere/bee-js';
-import { type Reference, toHex } from '@cotrain/protocol';
+import type { Reference } from '@cotrain/protocol';
 import { z } from 'zod';
+import { BoundedTasks } from './bounded-tasks.ts';
 import { ByteCache } from './byte-cache.ts';
-import { chunkData } from './chunk-address.ts';
 import { FileTooLargeError, PostageMissingError, ReferenceMismatchError, StoreUnavailableError } from './errors.ts';
-import { referenceOf, TreeBuilder } from './reference-hasher.ts';
 import { type RetryPolicy, StoreConnection } from './store-request.ts';
 import { SwarmFile } from './swarm-file.ts';
 import { GROUP_BYTES } from './tree-shape.ts';
+import { type UploadPiece, UploadPlan } from './upload-plan.ts';
 import { VerifiedReader } from './verified-reader.ts';
 
 /** Settings of a client. */
@@ -63,37 +63,35 @@ export class SwarmClient {
 
   /** Stores bytes and returns their reference, computed here and confirmed by the store. Memory stays flat. */
   async upload(data: UploadSource): Promise<Reference> {
+    if (data instanceof Uint8Array) {
+      const { reference, stored } = this.startUpload(data);
+      await stored;
+      return reference;
+    }
     const batch = await this.ensurePostage();
-    const pending = new Set<Promise<void>>();
-    let failure: { error: unknown } | undefined;
-    const schedule = async (task: () => Promise<void>): Promise<void> => {
-      const running = task().catch((error: unknown) => {
-        failure ??= { error };
-      });
-      const tracked = running.finally(() => pending.delete(tracked));
-      pending.add(tracked);
-      while (pending.size >= PARALLEL_UPLOADS) await Promise.race(pending);
-      if (failure !== undefined) throw failure.error;
-    };
-    const parents: Uint8Array[] = [];
-    const expected: Reference[] = [];
-    const tree = new TreeBuilder((address, span, payload) => {
-      parents.push(chunkData(span, payload));
-      expected.push(toHex(address));
-    });
-    // Groups of 128 chunks are complete subtrees: each is one request that can be repeated on its own.
+    const plan = new UploadPlan();
+    const posts = new BoundedTasks(PARALLEL_UPLOADS);
     for await (const group of groups(data)) {
-      const reference = referenceOf(group);
-      tree.add(Buffer.from(reference.slice(2), 'hex'), group.length);
-      await schedule(() => this.post('/bytes', group, reference, batch));
+      const piece = plan.group(group);
+      await posts.run(() => this.post(piece, batch));
     }
-    const root = tree.finish();
-    for (const [index, parent] of parents.entries()) {
-      await schedule(() => this.post('/chunks', parent, expected[index] as Reference, batch));
-    }
-    await Promise.all(pending);
-    if (failure !== undefined) throw (failure as { error: unknown }).error;
-    return toHex((root as { address: Uint8Array }).address);
+    const { reference, parents } = plan.finish();
+    for (const parent of parents) await posts.run(() => this.post(parent, batch));
+    await posts.settled();
+    return reference;
+  }
+
+  /**
+   * Begins to store bytes, which must not change until `stored` resolves. The reference is known at once; nobody can
+   * read it before.
+   */
+  startUpload(data: Uint8Array): { reference: Reference; stored: Promise<void> } {
+    const plan = new UploadPlan();
+    const pieces: UploadPiece[] = [];
+    for (let start = 0; start === 0 || start < data.length; start += GROUP_BYTES)
+      pieces.push(plan.group(data.subarray(start, start + GROUP_BYTES)));
+    const { reference, parents } = plan.finish();
+    return { reference, stored: this.postAll([...pieces, ...parents]) };
   }
 
   /** A whole file, at most `maxBytes` long. @throws FileTooLargeError before it is fetched */
@@ -149,7 +147,14 @@ export class SwarmClient {
     }
   }
 
-  private async post(path: '/bytes' | '/chunks', body: Uint8Array, expected: Reference, batch: string): Promise<void> {
+  private async postAll(pieces: UploadPiece[]): Promise<void> {
+    const batch = await this.ensurePostage();
+    const posts = new BoundedTasks(PARALLEL_UPLOADS);
+    for (const piece of pieces) await posts.run(() => this.post(piece, batch));
+    await posts.settled();
+  }
+
+  private async post({ path, body, reference: expected }: UploadPiece, batch: string): Promise<void> {
     const headers = { 'content-type': 'application/octet-stream', 'swarm-postage-batch-id': batch };
     const answer = await this.store.send({
       method: 'POST',
@@ -172,12 +177,7 @@ export class SwarmClient {
 }
 
 /** Pieces of any size as groups of 128 chunks; the last may be shorter, and no data is one empty group. */
-async function* groups(data: UploadSource): AsyncGenerator<Uint8Array> {
-  if (data instanceof Uint8Array) {
-    for (let start = 0; start === 0 || start < data.length; start += GROUP_BYTES)
-      yield data.subarray(start, start + GROUP_BYTES);
-    return;
-  }
+async function* groups(data: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let group = new Uint8Array(GROUP_BYTES);
   let filled = 0;
   let count = 0;

@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CorruptChunkError, NotFoundError, StoreUnavailableError } from '../src/errors.ts';
 import { referenceOf } from '../src/reference-hasher.ts';
 import { SwarmClient, type SwarmClientOptions } from '../src/swarm-client.ts';
-import { CHUNK_BYTES } from '../src/chunk-address.ts';
+import { bmtChunkAddress, CHUNK_BYTES, SPAN_BYTES, spanOf } from '../src/chunk-address.ts';
 import { GROUP_BYTES } from '../src/tree-shape.ts';
 import { type ScratchStore, startScratchStore } from './scratch-store.ts';
 
@@ -206,6 +207,37 @@ describe('a store that is away', () => {
     );
     server.kill('SIGKILL');
     await once(server, 'exit');
+  }, 60_000);
+});
+
+describe('a store that is killed', () => {
+  it('has whole chunks only, whenever it happens', async () => {
+    const dir = join(store.dir, 'process');
+    for (let round = 0; round < 6; round++) {
+      const port = await freePort();
+      const server = await startProcess(port);
+      const client = new SwarmClient({ url: `http://127.0.0.1:${String(port)}`, retries: 0 });
+      const uploading = client.upload(randomBytes(8 * GROUP_BYTES)).catch(() => undefined);
+      await delay(20 + Math.random() * 250);
+      server.kill('SIGKILL');
+      await once(server, 'exit');
+      await uploading;
+    }
+    let chunks = 0;
+    for (const folder of readdirSync(join(dir, 'chunks'))) {
+      for (const name of readdirSync(join(dir, 'chunks', folder))) {
+        const data = readFileSync(join(dir, 'chunks', folder, name));
+        expect(bmtChunkAddress(spanOf(data), data.subarray(SPAN_BYTES))).toBe(`0x${name}`);
+        chunks++;
+      }
+    }
+    expect(chunks).toBeGreaterThan(0);
+    // What was being written is swept away at the next start.
+    const server = await startProcess(await freePort());
+    expect(readdirSync(join(dir, 'incoming'))).toEqual([]);
+    const ended = once(server, 'exit');
+    server.kill();
+    await ended;
   }, 60_000);
 });
 

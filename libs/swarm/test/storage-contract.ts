@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Bee, type BeeResponseError, MantarayNode, PrivateKey, Topic } from '@ethersphere/bee-js';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { referenceOf } from '../src/reference-hasher.ts';
 
 /** A store under test. */
@@ -8,6 +8,8 @@ export interface StoreUnderTest {
   url: string;
   /** A usable batch; one is bought if not given, which costs money on a real node. */
   postageBatchId?: string;
+  /** Ends it after the tests, if it was started for them. */
+  stop?(): Promise<void>;
 }
 
 async function statusOf(action: Promise<unknown>): Promise<number | undefined> {
@@ -25,12 +27,15 @@ export function describeStorageContract(name: string, start: () => Promise<Store
   describe(`${name} as a Swarm store`, () => {
     let bee: Bee;
     let batch: string;
+    let store: StoreUnderTest;
 
     beforeAll(async () => {
-      const store = await start();
+      store = await start();
       bee = new Bee(store.url);
       batch = store.postageBatchId ?? (await bee.createPostageBatch('500000000', 20)).toHex();
     });
+
+    afterAll(() => store.stop?.());
 
     it.each([1, 31, 4095, 4096, 4097, 8192, 128 * 4096, 128 * 4096 + 1, 1_300_000])(
       'stores and returns %d bytes under our reference',

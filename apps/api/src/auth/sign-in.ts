@@ -1,92 +1,107 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { Provider } from 'ethers';
 import type { Database } from '../database/database.ts';
-import type { JsonRpcProvider } from 'ethers';
-import { SiweMessage } from 'siwe';
+import type { Prisma } from '../generated/prisma/client.ts';
+import { Nonces } from './nonces.ts';
+import { readSignInMessage, SignInRefusedError, type SignInRules, writeSignInMessage } from './sign-in-message.ts';
+import { isSignedBy } from './signature.ts';
 
-/** Who is asking. */
+/** Who is asking, by which session. */
 export interface Identity {
   address: string;
+  expiresAt: Date;
+  tokenHash: string;
 }
 
-/** The sign-in message or its signature is not acceptable. */
-export class SignInRefusedError extends Error {
-  override readonly name = 'SignInRefusedError';
-  readonly retryable = false;
-}
-
-const nonceMinutes = 10;
 const sessionHours = 12;
-const maxMessageLength = 4_096;
+/** Older sessions of one address are ended when it signs in more often. */
+const maxSessionsOfAddress = 20;
 
-/** Sign-in with Ethereum (ERC-4361): a nonce, a signed message, a bearer token that is stored as its hash only. */
+export interface SignInOptions {
+  database: Database;
+  provider: Pick<Provider, 'call'>;
+  /** What messages must say; asked each time, as the API's own port is known only once it listens. */
+  rules: () => SignInRules;
+  /** Shared by all replicas: a nonce of one is good at every other. */
+  nonceSecret: string;
+  now?: () => Date;
+}
+
+/** Sign-in with Ethereum (EIP-4361): a nonce, a signed message, a bearer token that is stored as its hash only. */
 export class SignIn {
-  constructor(
-    private readonly options: {
-      database: Database;
-      chainId: number;
-      domain: string;
-      provider: JsonRpcProvider;
-      now?: () => Date;
-    },
-  ) {}
+  private readonly nonces: Nonces;
 
-  async nonce(): Promise<string> {
-    const nonce = randomBytes(16).toString('hex');
-    const now = this.now();
-    const { prisma } = this.options.database;
-    await prisma.signInNonce.deleteMany({ where: { expiresAt: { lt: now } } });
-    await prisma.signInNonce.create({ data: { nonce, expiresAt: new Date(now.getTime() + nonceMinutes * 60_000) } });
-    return nonce;
+  constructor(private readonly options: SignInOptions) {
+    this.nonces = new Nonces(options.nonceSecret, () => this.now());
   }
 
-  /** @throws SignInRefusedError saying what is wrong */
-  async signIn(message: string, signature: string): Promise<{ token: string; address: string; expiresAt: Date }> {
-    const siwe = this.parse(message);
+  nonce(): string {
+    return this.nonces.create();
+  }
+
+  /** A whole message for the address, ready to be signed. */
+  message(address: string): string {
+    return writeSignInMessage(address, this.nonce(), this.options.rules(), this.now());
+  }
+
+  /**
+   * Starts a session; the message is good for one.
+   * @throws SignInRefusedError saying what is wrong; ChainUnavailableError when a contract wallet cannot be asked
+   */
+  async signIn(text: string, signature: string): Promise<{ token: string; address: string; expiresAt: Date }> {
     const now = this.now();
-    const { prisma } = this.options.database;
-    // Taken out before anything else is checked: a message is good for one try.
-    const { count } = await prisma.signInNonce.deleteMany({ where: { nonce: siwe.nonce, expiresAt: { gt: now } } });
-    if (count !== 1) throw new SignInRefusedError('nonce is unknown, used or expired: ask for a new one.');
-    if (siwe.chainId !== this.options.chainId)
-      throw new SignInRefusedError(
-        `chainId is ${String(siwe.chainId)}: sign for chain ${String(this.options.chainId)}.`,
-      );
-    const { success, error } = await siwe.verify(
-      { signature, domain: this.options.domain, nonce: siwe.nonce, time: now.toISOString() },
-      { provider: this.options.provider, suppressExceptions: true },
-    );
-    if (!success) throw new SignInRefusedError(`the message is refused: ${error?.type ?? 'wrong signature'}`);
+    const message = readSignInMessage(text, this.options.rules(), now);
+    const nonceExpiresAt = this.nonces.expiryOf(message.nonce);
+    if (nonceExpiresAt === null)
+      throw new SignInRefusedError('nonce', 'is not from this API or has expired. Ask for a new one.');
+    if (!(await isSignedBy(message.address, text, signature, this.options.provider)))
+      throw new SignInRefusedError('signature', `is not one of ${message.address} for this message.`);
+
     const token = randomBytes(32).toString('base64url');
     const expiresAt = new Date(now.getTime() + sessionHours * 3_600_000);
-    await prisma.session.create({
-      data: { tokenHash: hashToken(token), address: siwe.address, chainId: siwe.chainId, expiresAt },
+    const { address, chainId, nonce } = message;
+    await this.options.database.prisma.$transaction(async (tx) => {
+      await tx.signInNonce.deleteMany({ where: { expiresAt: { lt: now } } });
+      await tx.session.deleteMany({ where: { expiresAt: { lt: now } } });
+      await useOnce(tx, nonce, nonceExpiresAt);
+      await tx.session.create({ data: { tokenHash: hashToken(token), address, chainId, expiresAt } });
+      const older = await tx.session.findMany({
+        where: { address },
+        orderBy: { expiresAt: 'desc' },
+        skip: maxSessionsOfAddress,
+        select: { tokenHash: true },
+      });
+      await tx.session.deleteMany({ where: { tokenHash: { in: older.map(({ tokenHash }) => tokenHash) } } });
     });
-    return { token, address: siwe.address, expiresAt };
+    return { token, address, expiresAt };
   }
 
-  /** Whose token this is, or null. */
+  /** Ends one session, or all of the address. */
+  async signOut(identity: Identity, everywhere: boolean): Promise<void> {
+    await this.options.database.prisma.session.deleteMany({
+      where: everywhere ? { address: identity.address } : { tokenHash: identity.tokenHash },
+    });
+  }
+
+  /** Whose token the header carries, or null when it carries none that is good. */
   async identify(authorization: string | undefined): Promise<Identity | null> {
-    const token = /^Bearer ([A-Za-z0-9_-]{43})$/.exec(authorization ?? '')?.[1];
+    const token = /^Bearer ([A-Za-z0-9_-]{43})$/i.exec(authorization ?? '')?.[1];
     if (token === undefined) return null;
-    const session = await this.options.database.prisma.session.findUnique({ where: { tokenHash: hashToken(token) } });
-    return session !== null && session.expiresAt > this.now() ? { address: session.address } : null;
-  }
-
-  private parse(message: string): SiweMessage {
-    if (message.length > maxMessageLength)
-      throw new SignInRefusedError(
-        `message has ${String(message.length)} characters; at most ${String(maxMessageLength)} are read.`,
-      );
-    try {
-      return new SiweMessage(message);
-    } catch (cause) {
-      throw new SignInRefusedError('message is no Sign-In with Ethereum message (ERC-4361).', { cause });
-    }
+    const tokenHash = hashToken(token);
+    const session = await this.options.database.prisma.session.findUnique({ where: { tokenHash } });
+    if (session === null || session.expiresAt <= this.now()) return null;
+    return { address: session.address, expiresAt: session.expiresAt, tokenHash };
   }
 
   private now(): Date {
     return this.options.now?.() ?? new Date();
   }
+}
+
+/** The table's key decides between two that use a nonce at the same time. */
+async function useOnce(tx: Prisma.TransactionClient, nonce: string, expiresAt: Date): Promise<void> {
+  const { count } = await tx.signInNonce.createMany({ data: [{ nonce, expiresAt }], skipDuplicates: true });
+  if (count !== 1) throw new SignInRefusedError('nonce', 'was used already. Ask for a new one.');
 }
 
 function hashToken(token: string): string {

@@ -7,7 +7,7 @@ type Hex = `0x${string}`;
 export function callOf(action: OfferAction, offerId: number, deployment: Deployment): { to: Hex; data: Hex } | null {
   const id = BigInt(offerId);
   const market = (
-    functionName: 'award' | 'start' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining',
+    functionName: 'award' | 'start' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining' | 'expireVerdict',
   ): { to: Hex; data: Hex } => ({
     to: deployment.market,
     ...encodeCall({ abi: trainingMarketAbi, functionName, args: [id] }),
@@ -19,6 +19,7 @@ export function callOf(action: OfferAction, offerId: number, deployment: Deploym
     case 'expireFunding':
     case 'expireAward':
     case 'expireTraining':
+    case 'expireVerdict':
       return market(action.kind);
     case 'draw':
     case 'tally':
@@ -32,12 +33,12 @@ export function callOf(action: OfferAction, offerId: number, deployment: Deploym
           args: [id, action.logReference as Hex, action.modelReference as Hex],
         }),
       };
-    case 'withdraw':
-      return null; // one withdrawal for each token that was credited: see MarketEngine
     case 'match':
+    case 'bid':
     case 'schedule':
     case 'stopJob':
-    case 'releaseReservations':
-      return null;
+    case 'settle':
+    case 'holdAgain':
+      return null; // none, or several: see Bidder and OfferDuties
   }
 }

@@ -1,18 +1,32 @@
 import type { OfferView } from '../indexing/fold-offer.ts';
+import { mayStillWin } from './reservation-rules.ts';
+
+/** Calls that anyone may make and the keeper does. */
+export type KeeperKind =
+  'award' | 'draw' | 'tally' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining' | 'expireVerdict';
 
 /** What can be done about an offer now. `account` is who must sign. */
 export type OfferAction =
   | { kind: 'match' }
-  | {
-      kind: 'award' | 'draw' | 'tally' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining';
-      account: string;
-    }
+  /** The capacity is held already; the bid is (still) not on the book. */
+  | { kind: 'bid'; poolId: string; priceWei: string }
+  | { kind: KeeperKind; account: string }
   | { kind: 'start'; account: string }
   | { kind: 'schedule'; account: string }
   | { kind: 'stopJob' }
   | { kind: 'commit'; account: string; logReference: string; modelReference: string }
-  | { kind: 'withdraw'; account: string }
-  | { kind: 'releaseReservations' };
+  /** Takes what the market owes an account after the offer is over for it, then frees the capacity. */
+  | { kind: 'settle'; account: string; poolId: string }
+  /** The offer came back by a reorganisation, and with it our bid. */
+  | { kind: 'holdAgain'; poolId: string };
+
+/** Capacity of one of our pools that an offer holds or held. */
+export interface OwnReservation {
+  poolId: string;
+  wallet: string;
+  priceWei: string;
+  held: boolean;
+}
 
 /** What of our own state matters to an offer. */
 export interface OwnState {
@@ -20,9 +34,8 @@ export interface OwnState {
   wallets: ReadonlySet<string>;
   /** Who signs what anyone may call; null when this deployment has no account. */
   keeper: string | null;
-  matched: boolean;
   job: { state: string; logReference: string | null; modelReference: string | null } | null;
-  reservationsHeld: boolean;
+  reservations: readonly OwnReservation[];
 }
 
 /** The chain as of its newest indexed block. */
@@ -32,7 +45,6 @@ export interface ChainTime {
   timestamp: number;
 }
 
-const settledStates = new Set(['Paid', 'Slashed', 'Refunded', 'Cancelled']);
 const pendingVerdicts = new Set<number | null>([null, 4]);
 
 /**
@@ -48,9 +60,7 @@ export function decideOfferActions(
   const actions: OfferAction[] = [];
   const over = offer.deadline !== null && now.timestamp > offer.deadline;
   const ours = offer.trainer !== null && own.wallets.has(offer.trainer.toLowerCase());
-  const keep = (
-    kind: 'award' | 'draw' | 'tally' | 'finalize' | 'expireFunding' | 'expireAward' | 'expireTraining',
-  ): void => {
+  const keep = (kind: KeeperKind): void => {
     if (own.keeper !== null) actions.push({ kind, account: own.keeper });
   };
   switch (offer.state) {
@@ -59,7 +69,7 @@ export function decideOfferActions(
       break;
     case 'Bidding':
       if (over) keep('award');
-      else if (!own.matched) actions.push({ kind: 'match' });
+      else actions.push(...biddingActions(offer, own));
       break;
     case 'Awarded':
       if (over) keep('expireAward');
@@ -72,26 +82,49 @@ export function decideOfferActions(
       break;
     case 'Committed':
       actions.push(...verificationActions(offer, own, now));
+      // The backstop: a verifier that has not decided by then has lost its say.
+      if (over) keep('expireVerdict');
       break;
     default:
-      if (settledStates.has(offer.state) && own.reservationsHeld) {
-        actions.push({ kind: 'releaseReservations' });
-        if (offer.trainer !== null && ours) actions.push({ kind: 'withdraw', account: offer.trainer });
-      }
+      break;
   }
-  // Somebody else won, the award was reorganised away, or all is over.
-  if (own.job?.state === 'running' && !(ours && (offer.state === 'Training' || offer.state === 'Awarded')))
-    actions.push({ kind: 'stopJob' });
+  for (const { poolId, wallet, held } of own.reservations) {
+    const open = mayStillWin(offer, wallet);
+    if (held && !open) actions.push({ kind: 'settle', account: wallet, poolId });
+    if (!held && open && hasBid(offer, wallet)) actions.push({ kind: 'holdAgain', poolId });
+  }
+  if (isJobOfAnotherTime(offer, own, ours)) actions.push({ kind: 'stopJob' });
   return actions;
 }
 
-function trainingActions(trainer: string, own: OwnState): OfferAction[] {
-  const { job } = own;
-  if (job === null || job.state === 'stopped') return [{ kind: 'schedule', account: trainer }];
-  if (job.state === 'done' && job.logReference !== null && job.modelReference !== null) {
+function hasBid(offer: OfferView, wallet: string): boolean {
+  return offer.bids.some((bid) => bid.trainer.toLowerCase() === wallet.toLowerCase());
+}
+
+function biddingActions(offer: OfferView, own: OwnState): OfferAction[] {
+  // One bid of this deployment is enough, also one that was displaced: the price would be the same again.
+  if (offer.bids.some((bid) => own.wallets.has(bid.trainer.toLowerCase()))) return [];
+  const reservation = own.reservations.find(({ held }) => held);
+  if (reservation === undefined) return [{ kind: 'match' }];
+  // Decided already: the first decision stands, and its bid is one intent however often it is asked for.
+  return [{ kind: 'bid', poolId: reservation.poolId, priceWei: reservation.priceWei }];
+}
+
+/** Somebody else won, the award was reorganised away with its job under way or even done, or all is over. */
+function isJobOfAnotherTime(offer: OfferView, { job }: OwnState, ours: boolean): boolean {
+  if (job === null) return false;
+  const awardedToUs = ours && (offer.state === 'Training' || offer.state === 'Awarded');
+  if (job.state === 'running') return !awardedToUs;
+  return job.state === 'done' && ['Funding', 'Bidding'].includes(offer.state);
+}
+
+function trainingActions(trainer: string, { job }: OwnState): OfferAction[] {
+  if (job?.state === 'failed') return [];
+  if (job?.state === 'done' && job.logReference !== null && job.modelReference !== null) {
     return [{ kind: 'commit', account: trainer, logReference: job.logReference, modelReference: job.modelReference }];
   }
-  return [];
+  // Also while it runs: if the process that runs it is gone, somebody must take it over.
+  return [{ kind: 'schedule', account: trainer }];
 }
 
 function verificationActions(offer: OfferView, own: OwnState, now: ChainTime): OfferAction[] {
@@ -103,7 +136,14 @@ function verificationActions(offer: OfferView, own: OwnState, now: ChainTime): O
     // A round without a decision is followed by a new round, or by a refund after the second.
     return decided || pendingVerdicts.has(round.verdict) ? [{ kind: 'finalize', account: keeper }] : [];
   }
-  if (round.validators.length === 0) return now.block > round.drawBlock ? [{ kind: 'draw', account: keeper }] : [];
+  // Not drawn, for want of validators or of time: closing the round is accepted once its draw deadline is over.
+  if (round.validators.length === 0)
+    return now.block > round.drawBlock
+      ? [
+          { kind: 'draw', account: keeper },
+          { kind: 'tally', account: keeper },
+        ]
+      : [];
   const allRevealed = round.votes.every((vote) => vote.vote !== null);
   const revealOver = round.revealDeadline !== null && now.timestamp > round.revealDeadline;
   return allRevealed || revealOver ? [{ kind: 'tally', account: keeper }] : [];

@@ -1,22 +1,24 @@
 import {
   checkSpecAgainstHeader,
+  decodeDatasetManifest,
+  DATASET_MANIFEST_MAX_BYTES,
   decodeJobSpec,
   decodeProgram,
   type JobHeader,
   type JobSpec,
   JOB_SPEC_MAX_BYTES,
   PROGRAM_MAX_BYTES,
-  ProtocolError,
   type Program,
 } from '@cotrain/protocol';
-import { StoreUnavailableError, type SwarmClient } from '@cotrain/swarm';
-import type { Database } from '../database/database.ts';
-import type { Prisma } from '../generated/prisma/client.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
+import type { DocumentStore } from './cached-store.ts';
 
-/** The documents behind an offer, or why it cannot be matched. */
+/**
+ * What was found behind an offer's references: its documents, or why it cannot be matched. `final`: it is what the
+ * references themselves say, so that asking again cannot help.
+ */
 export type OfferDocuments =
-  { matchable: true; jobSpec: JobSpec; program: Program } | { matchable: false; reason: string };
+  { matchable: true; jobSpec: JobSpec; program: Program } | { matchable: false; reason: string; final: boolean };
 
 /** The JobHeader as the chain's event tells it. */
 export function headerOf(offer: Pick<OfferView, 'header'>): JobHeader {
@@ -36,51 +38,59 @@ export function headerOf(offer: Pick<OfferView, 'header'>): JobHeader {
 }
 
 /**
- * Fetches and checks an offer's JobSpec and program once. What is wrong with them is stored as the reason why the
- * offer cannot be matched; a store that is down is not the offer's fault and is thrown on.
- * @throws StoreUnavailableError
+ * Fetches and checks everything that an offer points to. What is wrong with the documents is the answer, never an
+ * exception; what is missing, damaged on its way or not reachable is not final.
  */
-export async function loadDocuments(offer: OfferView, database: Database, swarm: SwarmClient): Promise<OfferDocuments> {
-  const known = await database.prisma.offerDocuments.findUnique({ where: { offerId: offer.id } });
-  if (known?.jobHeaderHash === offer.jobHeaderHash) {
-    if (!known.matchable) return { matchable: false, reason: known.reason ?? 'unknown reason' };
-    return {
-      matchable: true,
-      jobSpec: known.jobSpec as unknown as JobSpec,
-      program: known.program as unknown as Program,
-    };
-  }
-  const found = await fetchDocuments(offer, swarm);
-  const row = {
-    jobHeaderHash: offer.jobHeaderHash,
-    matchable: found.matchable,
-    reason: found.matchable ? null : found.reason.slice(0, 500),
-    ...(found.matchable
-      ? {
-          jobSpec: found.jobSpec as unknown as Prisma.InputJsonObject,
-          program: found.program as unknown as Prisma.InputJsonObject,
-        }
-      : {}),
-  };
-  await database.prisma.offerDocuments.upsert({
-    where: { offerId: offer.id },
-    create: { offerId: offer.id, ...row },
-    update: row,
-  });
-  return found;
-}
-
-async function fetchDocuments(offer: OfferView, swarm: SwarmClient): Promise<OfferDocuments> {
+export async function fetchDocuments(offer: Pick<OfferView, 'header'>, store: DocumentStore): Promise<OfferDocuments> {
   try {
     const header = headerOf(offer);
-    const jobSpec = decodeJobSpec(await swarm.download(header.jobSpecReference, { maxBytes: JOB_SPEC_MAX_BYTES }));
+    const jobSpec = decodeJobSpec(await store.download(header.jobSpecReference, { maxBytes: JOB_SPEC_MAX_BYTES }));
     checkSpecAgainstHeader(jobSpec, header);
-    const program = decodeProgram(await swarm.download(header.programReference, { maxBytes: PROGRAM_MAX_BYTES }));
+    const program = decodeProgram(await store.download(header.programReference, { maxBytes: PROGRAM_MAX_BYTES }));
+    await checkDataset(jobSpec, header, store);
+    await store.lengthOf(header.initialStateReference);
     return { matchable: true, jobSpec, program };
   } catch (error) {
-    if (error instanceof StoreUnavailableError) throw error;
-    if (error instanceof ProtocolError || (error instanceof Error && 'retryable' in error && error.retryable === false))
-      return { matchable: false, reason: error.message };
-    throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    return { matchable: false, reason, final: isFinal(error) };
   }
+}
+
+/** The dataset that the JobSpec names does not hold the rows that the JobHeader fixes. */
+export class DatasetMismatchError extends Error {
+  override readonly name = 'DatasetMismatchError';
+  readonly retryable = false;
+}
+
+async function checkDataset(spec: JobSpec, header: JobHeader, store: DocumentStore): Promise<void> {
+  const { manifestReference, trainSplit, testSplit } = spec.dataset;
+  const manifest = decodeDatasetManifest(
+    await store.download(manifestReference, { maxBytes: DATASET_MANIFEST_MAX_BYTES }),
+  );
+  const split = Object.hasOwn(manifest.splits, trainSplit) ? manifest.splits[trainSplit] : undefined;
+  if (split === undefined)
+    throw new DatasetMismatchError(`The dataset ${manifestReference} has no split "${trainSplit}" to train on.`);
+  if (testSplit !== undefined && !Object.hasOwn(manifest.splits, testSplit))
+    throw new DatasetMismatchError(`The dataset ${manifestReference} has no split "${testSplit}" to test on.`);
+  const pairs: [string, string, string][] = [
+    ['training view', split.viewReference, header.trainingViewReference],
+    ['rows', String(split.rows), String(header.rows)],
+    ['rowBytes', String(split.rowBytes), String(header.rowBytes)],
+  ];
+  for (const [field, inManifest, inHeader] of pairs)
+    if (inManifest !== inHeader)
+      throw new DatasetMismatchError(
+        `Split "${trainSplit}" of ${manifestReference}: ${field} is ${inManifest}, but the offer's JobHeader says ${inHeader}.`,
+      );
+  const length = await store.lengthOf(header.trainingViewReference);
+  const bytes = Number(header.rows) * header.rowBytes;
+  if (length !== bytes)
+    throw new DatasetMismatchError(
+      `The training view ${header.trainingViewReference} has ${String(length)} bytes; ${String(header.rows)} rows of ${String(header.rowBytes)} are ${String(bytes)}.`,
+    );
+}
+
+/** Errors say of themselves whether asking again can help; what does not say so may be anything, and is asked again. */
+function isFinal(error: unknown): boolean {
+  return error instanceof Error && 'retryable' in error && error.retryable === false;
 }

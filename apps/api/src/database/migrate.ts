@@ -28,8 +28,9 @@ const folder = join(import.meta.dirname, '../../../../prisma/migrations');
  * @returns names of the migrations that were applied now
  */
 export async function migrate(connection: SqlConnection, migrationsFolder = folder): Promise<string[]> {
+  // IF NOT EXISTS alone does not help two that create the table at the same moment: one would fail.
   await connection.script(
-    'CREATE TABLE IF NOT EXISTS "_migration" ("name" TEXT PRIMARY KEY, "checksum" TEXT NOT NULL)',
+    'BEGIN; SELECT pg_advisory_xact_lock(7164918); CREATE TABLE IF NOT EXISTS "_migration" ("name" TEXT PRIMARY KEY, "checksum" TEXT NOT NULL); COMMIT',
   );
   const names = readdirSync(migrationsFolder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())

@@ -1,22 +1,23 @@
 import { availabilityWindowSchema, backendNames, runtimes } from '@cotrain/protocol';
 import { Inject } from '@nestjs/common';
-import { Args, Context, ID, Int, Mutation, Query, Resolver } from '@nestjs/graphql';
+import { Args, Context, ID, Mutation, Query, Resolver } from '@nestjs/graphql';
 import { z } from 'zod';
 import { API_CONTEXT, type ApiContext } from '../context.ts';
 import type { Pool as PoolRow, Prisma } from '../generated/prisma/client.ts';
-import { type Connection, decodeCursor, page, pageSize } from './connection.ts';
-import { fail, ForbiddenError, NotFoundError, UnauthenticatedError, ValidationError } from './failures.ts';
-import type { RequestContext } from './requests.ts';
-import { Pool, PoolConnection, PoolResult, RegisterPoolInput } from './types.ts';
+import { type Connection, type Order, PageArguments, paginate } from './connection.ts';
+import { type AnyFailure, fail, ForbiddenError, invalid, NotFoundError, unauthenticated } from './failures.ts';
+import { Pool, PoolConnection, PoolFilter, PoolResult, RegisterPoolInput } from './pool-types.ts';
+import { limitRate, type RequestContext } from './requests.ts';
 
-const address = z.string().regex(/^0x[0-9a-fA-F]{40}$/, 'must be an address');
+const maxPoolsOfOwner = 100;
+/** A DNS label; anything else is the name of no pool. */
+export const poolName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const poolOrder: Order = { name: 'pools', columns: [{ column: 'id', kind: 'text', descending: false }] };
 
-/** Bounds of a pool, whoever registers it. */
+/** Bounds of a pool, whoever registers it; what a scalar of the schema has checked is not checked again. */
 const poolSchema = z.object({
-  name: z
-    .string()
-    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a DNS label: lower-case letters, digits and hyphens'),
-  wallet: address,
+  name: z.string().regex(poolName, 'must be a DNS label: lower-case letters, digits and hyphens'),
+  wallet: z.string(),
   gpuCount: z.number().int().min(0).max(100_000),
   gpuMemoryMiB: z
     .number()
@@ -33,98 +34,125 @@ const poolSchema = z.object({
     .int()
     .min(1)
     .max(2 ** 30),
-  floorPriceWeiPerGpuHour: z.string().regex(/^\d{1,38}$/, 'must be a decimal amount in wei'),
+  floorPriceWeiPerGpuHour: z.string().max(38, 'must have at most 38 digits'),
   marginBps: z.number().int().min(0).max(100_000),
   runtimes: z.array(z.enum(runtimes)).min(1).max(8),
   backends: z.array(z.enum(backendNames)).min(1).max(8),
-  tokens: z.array(address).min(1).max(32),
+  tokens: z.array(z.string()).min(1).max(32),
   windows: z.array(availabilityWindowSchema).max(64),
   maxParallelJobs: z.number().int().min(1).max(10_000),
 });
-
-type Result = Pool | UnauthenticatedError | ForbiddenError | NotFoundError | ValidationError;
 
 /** Pools: read by anyone, changed by their owner. */
 @Resolver()
 export class PoolResolver {
   constructor(@Inject(API_CONTEXT) private readonly api: ApiContext) {}
 
-  @Query(() => Pool, { nullable: true })
-  async pool(@Args('id', { type: () => ID }) id: string): Promise<Pool | null> {
+  @Query(() => Pool, { nullable: true, description: 'One pool; null when there is none. Anyone.' })
+  async pool(
+    @Args('id', { type: () => ID, description: 'Id (the name) of the pool.' }) id: string,
+  ): Promise<Pool | null> {
+    if (!poolName.test(id)) return null;
     const row = await this.api.database.prisma.pool.findUnique({ where: { id } });
-    return row === null ? null : view(row);
+    return row === null ? null : ((await this.view([row]))[0] ?? null);
   }
 
-  @Query(() => PoolConnection, { description: 'Pools by id.' })
+  @Query(() => PoolConnection, { description: 'Pools, sorted by id. Anyone.' })
   async pools(
-    @Args('first', { type: () => Int, nullable: true }) first?: number,
-    @Args('after', { type: () => String, nullable: true }) after?: string,
-    @Args('owner', { type: () => String, nullable: true }) owner?: string,
+    @Args() page: PageArguments,
+    @Args('filter', { type: () => PoolFilter, nullable: true, description: 'All pools unless given.' })
+    filter?: PoolFilter | null,
   ): Promise<Connection<Pool>> {
-    const size = pageSize(first);
-    const where = owner ? { owner: { equals: owner, mode: 'insensitive' as const } } : {};
-    const { prisma } = this.api.database;
-    const [rows, total] = await Promise.all([
-      prisma.pool.findMany({
-        where: { ...where, id: { gt: decodeCursor(after) ?? '' } },
-        orderBy: { id: 'asc' },
-        take: size + 1,
-      }),
-      prisma.pool.count({ where }),
-    ]);
-    return page(rows.map(view), size, total, (pool) => pool.id);
+    const { pool } = this.api.database.prisma;
+    const matching: Prisma.PoolWhereInput = {
+      ...(filter?.owner == null ? {} : { owner: filter.owner }),
+      ...(filter?.paused == null ? {} : { paused: filter.paused }),
+    };
+    return paginate({
+      page,
+      order: poolOrder,
+      find: ({ where, ...query }) => pool.findMany({ where: { AND: [matching, where] }, ...query }),
+      count: () => pool.count({ where: matching }),
+      view: (rows) => this.view(rows),
+    });
   }
 
   @Mutation(() => PoolResult, {
-    description: 'Registers a pool, or changes the one of that name; the signed-in address owns it.',
+    description:
+      "Registers a pool, or changes the caller's pool of that name. The pool's wallet must be the signed-in address: it is that wallet's money that will be bid. Any signed-in address; to change a pool, its owner.",
   })
   async registerPool(
-    @Args('input', { type: () => RegisterPoolInput }) input: RegisterPoolInput,
+    @Args('input', { type: () => RegisterPoolInput, description: 'The pool as it shall be.' }) input: RegisterPoolInput,
     @Context() { identity }: RequestContext,
-  ): Promise<Result> {
+  ): Promise<Pool | AnyFailure> {
     if (identity === null) return unauthenticated();
+    limitRate(this.api.limiters.register, identity.address);
     const parsed = poolSchema.safeParse(input);
     if (!parsed.success) {
-      const field = parsed.error.issues[0]?.path.map(String).join('.') ?? '';
-      return fail(ValidationError, { field, message: `${field}: ${parsed.error.issues[0]?.message ?? 'is wrong'}` });
+      const issue = parsed.error.issues[0];
+      return invalid(issue?.path.map(String).join('.') ?? 'input', issue?.message ?? 'is wrong');
     }
+    const { name, wallet } = parsed.data;
+    const owner = identity.address;
+    if (wallet !== owner)
+      return fail(ForbiddenError, {
+        message: `wallet is ${wallet}, but ${owner} is signed in. Sign in with the wallet that the pool bids with.`,
+      });
+    const data = { ...parsed.data, windows: parsed.data.windows as unknown as Prisma.InputJsonArray, owner };
     const { prisma } = this.api.database;
-    const { name } = parsed.data;
-    const existing = await prisma.pool.findUnique({ where: { name } });
-    if (existing !== null && existing.owner !== identity.address)
-      return fail(ForbiddenError, { message: `Pool ${name} belongs to ${existing.owner}.` });
-    const data = {
-      ...parsed.data,
-      windows: parsed.data.windows as unknown as Prisma.InputJsonArray,
-      owner: identity.address,
-    };
-    const row = await prisma.pool.upsert({ where: { name }, create: { id: name, ...data }, update: data });
+    // The name's key decides between two who take it at the same time; only the owner's row is ever changed.
+    const known = await prisma.pool.findUnique({ where: { name } });
+    if (known === null) {
+      if ((await prisma.pool.count({ where: { owner } })) >= maxPoolsOfOwner)
+        return invalid('name', `${owner} has ${String(maxPoolsOfOwner)} pools already, the most of one owner.`);
+      await prisma.pool.createMany({ data: [{ id: name, ...data }], skipDuplicates: true });
+    }
+    await prisma.pool.updateMany({ where: { name, owner }, data });
+    const row = await prisma.pool.findUniqueOrThrow({ where: { name } });
+    if (row.owner !== owner) return fail(ForbiddenError, { message: `Pool ${name} belongs to ${row.owner}.` });
     this.api.engine.wake();
-    return view(row);
+    return (await this.view([row]))[0] ?? unknownPool(name);
   }
 
-  @Mutation(() => PoolResult, { description: 'Pauses a pool (it takes no new work) or resumes it; its owner only.' })
+  @Mutation(() => PoolResult, {
+    description: 'Pauses a pool (it takes no new work; what runs goes on) or resumes it. The owner of the pool.',
+  })
   async setPoolPaused(
-    @Args('id', { type: () => ID }) id: string,
-    @Args('paused', { type: () => Boolean }) paused: boolean,
+    @Args('id', { type: () => ID, description: 'Id (the name) of the pool.' }) id: string,
+    @Args('paused', { type: () => Boolean, description: 'Whether it takes no new work.' }) paused: boolean,
     @Context() { identity }: RequestContext,
-  ): Promise<Result> {
+  ): Promise<Pool | AnyFailure> {
     if (identity === null) return unauthenticated();
+    if (!poolName.test(id)) return unknownPool(id);
     const { prisma } = this.api.database;
-    const existing = await prisma.pool.findUnique({ where: { id } });
-    if (existing === null) return fail(NotFoundError, { message: `There is no pool ${id.slice(0, 80)}.` });
-    if (existing.owner !== identity.address)
-      return fail(ForbiddenError, { message: `Pool ${id} belongs to ${existing.owner}.` });
+    const known = await prisma.pool.findUnique({ where: { id } });
+    if (known === null) return unknownPool(id);
+    if (known.owner !== identity.address)
+      return fail(ForbiddenError, { message: `Pool ${id} belongs to ${known.owner}.` });
     const row = await prisma.pool.update({ where: { id }, data: { paused } });
     this.api.engine.wake();
-    return view(row);
+    return (await this.view([row]))[0] ?? unknownPool(id);
+  }
+
+  /** Rows with what is reserved of them. */
+  private async view(rows: readonly PoolRow[]): Promise<Pool[]> {
+    const held = await this.api.database.prisma.reservation.groupBy({
+      by: ['poolId'],
+      where: { state: 'held', poolId: { in: rows.map(({ id }) => id) } },
+      _count: true,
+      _sum: { gpuSeconds: true },
+    });
+    const heldOf = new Map(held.map((each) => [each.poolId, each]));
+    return rows.map((row) =>
+      Object.assign(new Pool(), row, {
+        windows: row.windows as unknown as Pool['windows'],
+        reservedJobs: heldOf.get(row.id)?._count ?? 0,
+        reservedGpuSeconds: Math.min(2 ** 31 - 1, heldOf.get(row.id)?._sum.gpuSeconds ?? 0),
+      }),
+    );
   }
 }
 
-function unauthenticated(): UnauthenticatedError {
-  return fail(UnauthenticatedError, { message: 'Sign in first.' });
-}
-
-function view(row: PoolRow): Pool {
-  return Object.assign(new Pool(), row, { windows: row.windows as unknown as Pool['windows'] });
+function unknownPool(id: string): NotFoundError {
+  return fail(NotFoundError, { message: `There is no pool ${id.slice(0, 80)}.` });
 }

@@ -1,7 +1,5 @@
 import { Controller, Get, Header, HttpCode, Inject, Res } from '@nestjs/common';
 import { API_CONTEXT, type ApiContext } from '../context.ts';
-import { readiness } from './readiness.ts';
-import { renderMetrics } from './metrics.ts';
 
 interface Answer {
   status(code: number): Answer;
@@ -13,21 +11,23 @@ interface Answer {
 export class HealthController {
   constructor(@Inject(API_CONTEXT) private readonly api: ApiContext) {}
 
+  /** The process answers. */
   @Get('health')
   @HttpCode(200)
   health(): { status: string } {
     return { status: 'ok' };
   }
 
+  /** 200 when every part answers, otherwise 503; the body says which does not. */
   @Get('ready')
   async ready(@Res() answer: Answer): Promise<void> {
-    const report = await readiness(this.api);
+    const report = await this.api.readiness.report();
     answer.status(report.ready ? 200 : 503).json(report);
   }
 
   @Get('metrics')
   @Header('content-type', 'text/plain; version=0.0.4')
   metrics(): Promise<string> {
-    return renderMetrics(this.api);
+    return this.api.metrics.render(this.api);
   }
 }

@@ -1,62 +1,118 @@
-import { EventEmitter, on } from 'node:events';
 import type { Logger } from '@cotrain/chain';
 import type { Database } from '../database/database.ts';
 import type { OutboxTopic } from './outbox.ts';
+import { type Change, type ChangeStream, Subscriber, SubscriberTooSlowError } from './subscriber.ts';
 
-/** One change, as subscribers get it. */
-export interface Change {
-  topic: OutboxTopic;
-  offerId: number;
-  payload: unknown;
+export type { Change } from './subscriber.ts';
+
+export interface ChangeFeedOptions {
+  pollMs?: number;
+  /** How often old changes are deleted. */
+  pruneMs?: number;
+  /** Changes are kept this long, for slow subscribers. */
+  keptMs?: number;
+  /** And never more than this many. */
+  keptRows?: number;
+  /** Changes that wait in memory for one subscriber. */
+  queueLength?: number;
 }
 
-const keptMs = 3_600_000;
+const rowsPerRead = 1_000;
 
 /**
  * Reads the outbox and hands its changes to this replica's subscribers. The notification only wakes it; the poll makes
- * sure that nothing is missed when one is lost.
+ * sure that nothing is missed when one is lost. Every subscriber gets every change once, in the order of the commits.
  */
 export class ChangeFeed {
-  private readonly emitter = new EventEmitter();
-  private sequence = 0;
+  private readonly subscribers = new Set<Subscriber>();
+  private readonly options: Required<ChangeFeedOptions>;
+  /** The last change that was handed out; null until the outbox could be asked where it stands. */
+  private sequence: bigint | null = null;
   private reading: Promise<void> | null = null;
   private again = false;
-  private timer: NodeJS.Timeout | undefined;
+  private timers: NodeJS.Timeout[] = [];
 
   constructor(
     private readonly database: Database,
     private readonly logger: Logger,
-    private readonly pollMs = 1_000,
+    options: ChangeFeedOptions = {},
   ) {
-    this.emitter.setMaxListeners(10_000);
+    this.options = {
+      pollMs: 1_000,
+      pruneMs: 60_000,
+      keptMs: 3_600_000,
+      keptRows: 100_000,
+      queueLength: 1_000,
+      ...options,
+    };
   }
 
+  /** Changes from the end of this call on are handed out. */
   async start(): Promise<void> {
-    this.sequence = (await this.database.prisma.outbox.findFirst({ orderBy: { sequence: 'desc' } }))?.sequence ?? 0;
+    const newest = await this.database.prisma.outbox.findFirst({ orderBy: { sequence: 'desc' } });
+    this.sequence = newest?.sequence ?? 0n;
     await this.database.listen(() => {
       this.wake();
     });
-    this.timer = setInterval(() => {
-      this.wake();
-    }, this.pollMs);
+    this.timers = [
+      setInterval(() => {
+        this.wake();
+      }, this.options.pollMs),
+      setInterval(() => {
+        this.prune().catch((error: unknown) => {
+          this.logger.warn({ error: String(error) }, 'outbox could not be pruned; again soon');
+        });
+      }, this.options.pruneMs),
+    ];
   }
 
+  /** Ends all subscriptions. */
   async close(): Promise<void> {
-    clearInterval(this.timer);
+    for (const timer of this.timers) clearInterval(timer);
     await this.reading;
+    for (const subscriber of this.subscribers) await subscriber.return();
   }
 
-  /** Changes from now on, until the signal. A slow reader loses the oldest, not the newest: at most 1,000 wait. */
-  async *changes(topic: OutboxTopic, offerId: number | null, signal: AbortSignal): AsyncGenerator<Change> {
-    try {
-      for await (const [change] of on(this.emitter, topic, { signal, highWaterMark: 1_000 }) as AsyncIterable<
-        [Change]
-      >) {
-        if (offerId === null || change.offerId === offerId) yield change;
-      }
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
+  /** The last change that this replica's subscribers were told of. */
+  get position(): bigint {
+    return this.sequence ?? 0n;
+  }
+
+  /** Subscribers of this replica. */
+  get size(): number {
+    return this.subscribers.size;
+  }
+
+  /**
+   * Changes from this call on, until the signal or `return`. A slow reader loses nothing, and costs no more memory than
+   * `queueLength` changes, as long as he is not slower than the outbox is kept.
+   */
+  changes(topic: OutboxTopic, offerId: number | null, signal: AbortSignal): ChangeStream {
+    const subscriber = new Subscriber(
+      this.sequence ?? 0n,
+      (change) => change.topic === topic && (offerId === null || change.offerId === offerId),
+      (after, limit) => this.missed(topic, offerId, after, limit),
+      () => {
+        this.subscribers.delete(subscriber);
+      },
+      this.options.queueLength,
+    );
+    this.subscribers.add(subscriber);
+    const end = (): void => {
+      void subscriber.return();
+    };
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+    return subscriber;
+  }
+
+  /** Deletes changes that are too old or too many. The database's clock decides. */
+  async prune(): Promise<void> {
+    const { keptMs, keptRows } = this.options;
+    await this.database.prisma.$executeRaw`
+      DELETE FROM "Outbox"
+      WHERE "createdAt" < now() AT TIME ZONE 'UTC' - ${keptMs} * interval '1 millisecond'
+        OR "sequence" <= (SELECT max("sequence") FROM "Outbox") - ${BigInt(keptRows)}`;
   }
 
   private wake(): void {
@@ -78,19 +134,33 @@ export class ChangeFeed {
   }
 
   private async read(): Promise<void> {
+    const rows = await this.database.prisma.outbox.findMany({
+      where: { sequence: { gt: this.sequence ?? 0n } },
+      orderBy: { sequence: 'asc' },
+      take: rowsPerRead,
+    });
+    for (const row of rows) {
+      this.sequence = row.sequence;
+      const change = changeOf(row);
+      for (const subscriber of this.subscribers) subscriber.offer(change);
+    }
+    if (rows.length === rowsPerRead) this.again = true;
+  }
+
+  private async missed(topic: OutboxTopic, offerId: number | null, after: bigint, limit: number): Promise<Change[]> {
     const { prisma } = this.database;
     const rows = await prisma.outbox.findMany({
-      where: { sequence: { gt: this.sequence } },
+      where: { sequence: { gt: after }, topic, ...(offerId === null ? {} : { offerId }) },
       orderBy: { sequence: 'asc' },
-      take: 1_000,
+      take: limit,
     });
-    for (const { sequence, topic, offerId, payload } of rows) {
-      this.sequence = sequence;
-      this.emitter.emit(topic, { topic, offerId, payload } satisfies Omit<Change, 'topic'> & { topic: string });
-    }
-    if (rows.length === 1_000) this.again = true;
-    if (rows.some(({ sequence }) => sequence % 500 === 0)) {
-      await prisma.outbox.deleteMany({ where: { createdAt: { lt: new Date(Date.now() - keptMs) } } });
-    }
+    // Looked at afterwards: what was deleted before, or while, the rows were read shows here.
+    const oldest = await prisma.outbox.findFirst({ orderBy: { sequence: 'asc' }, select: { sequence: true } });
+    if (oldest === null || oldest.sequence > after + 1n) throw new SubscriberTooSlowError();
+    return rows.map(changeOf);
   }
+}
+
+function changeOf(row: { sequence: bigint; topic: string; offerId: number; payload: unknown }): Change {
+  return { sequence: row.sequence, topic: row.topic as OutboxTopic, offerId: row.offerId, payload: row.payload };
 }

@@ -16,7 +16,11 @@ export function logDecoder(
 
 /** Arguments as JSON: integers that do not fit a number become decimal strings. */
 export function jsonArguments(args: Record<string, unknown>): Record<string, unknown> {
-  return JSON.parse(
-    JSON.stringify(args, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
-  ) as Record<string, unknown>;
+  return Object.fromEntries(Object.entries(args).map(([name, value]) => [name, jsonValue(value)]));
+}
+
+function jsonValue(value: unknown): unknown {
+  if (typeof value === 'bigint') return String(value);
+  if (Array.isArray(value)) return value.map(jsonValue);
+  return typeof value === 'object' && value !== null ? jsonArguments(value as Record<string, unknown>) : value;
 }

@@ -1,3 +1,6 @@
+/** TrainingMarket.VERDICT_WINDOW, which no event carries: a verifier that has not decided by then loses its say. */
+export const verdictWindowSeconds = 60 * 86_400;
+
 /** States of an offer, by the number that the contract uses. */
 export const offerStates = [
   'None',
@@ -87,9 +90,15 @@ export interface OfferView {
   rounds: RoundView[];
 }
 
-/** The offer after its events, in chain order. Pure, so a replay of the same events gives the same rows. */
+const largestInt32 = 2 ** 31 - 1;
+
+/**
+ * The offer after its events, in chain order. Pure, so a replay of the same events gives the same rows. Payers, bids and
+ * rounds are replaced, never changed: one that is the same object as in `start` has the same contents.
+ */
 export function foldOffer(events: readonly StoredEvent[], start: OfferView | null = null): OfferView | null {
-  let offer = start === null ? null : structuredClone(start);
+  let offer =
+    start === null ? null : { ...start, payers: [...start.payers], bids: [...start.bids], rounds: [...start.rounds] };
   for (const event of events) {
     if (offer === null) {
       if (event.eventName === 'OfferOpened') offer = openedOffer(event);
@@ -102,20 +111,19 @@ export function foldOffer(events: readonly StoredEvent[], start: OfferView | nul
 }
 
 function openedOffer({ args, blockNumber, blockTimestamp }: StoredEvent): OfferView {
-  const terms = args['terms'] as Record<string, unknown>;
-  const payers = args['payers'] as string[];
-  const units = args['units'] as number[];
+  const terms = record(args['terms']);
+  const units = list(args['units']);
   return {
-    id: Number(args['offerId']),
+    id: int32(args['offerId']),
     state: 'Funding',
     requester: text(args['requester']),
     jobHeaderHash: text(args['jobHeaderHash']),
-    header: args['header'] as Record<string, unknown>,
+    header: record(args['header']),
     terms,
     rewardWei: text(terms['rewardWei']),
     openedAtBlock: blockNumber,
     openedAt: blockTimestamp,
-    deadline: blockTimestamp + Number(terms['fundingWindow']),
+    deadline: int32(blockTimestamp + Number(terms['fundingWindow'])),
     trainer: null,
     priceWei: null,
     awardBlock: null,
@@ -130,7 +138,12 @@ function openedOffer({ args, blockNumber, blockTimestamp }: StoredEvent): OfferV
     refundableEtherWei: null,
     slashedWei: null,
     updatedAtBlock: blockNumber,
-    payers: payers.map((payer, index) => ({ payer, units: units[index] ?? 0, paidWei: null, refundedWei: null })),
+    payers: list(args['payers']).map((payer, index) => ({
+      payer: text(payer),
+      units: Number(units[index] ?? 0),
+      paidWei: null,
+      refundedWei: null,
+    })),
     bids: [],
     rounds: [],
   };
@@ -144,7 +157,7 @@ function applyEvent(offer: OfferView, event: StoredEvent): void {
       break;
     case 'BiddingStarted':
       offer.state = 'Bidding';
-      offer.deadline = Number(args['biddingEndsAt']);
+      offer.deadline = int32(args['biddingEndsAt']);
       break;
     case 'BidPlaced':
       offer.bids = offer.bids.filter((bid) => bid.trainer !== args['trainer']);
@@ -164,48 +177,50 @@ function applyEvent(offer: OfferView, event: StoredEvent): void {
       offer.trainer = text(args['trainer']);
       offer.priceWei = text(args['priceWei']);
       offer.awardBlock = event.blockNumber;
-      offer.deadline = Number(args['startDeadline']);
+      offer.deadline = int32(args['startDeadline']);
       break;
     case 'AwardForfeited':
       setBid(offer, args['trainer'], { forfeited: true });
       break;
     case 'TrainingStarted':
       offer.state = 'Training';
-      offer.deadline = Number(args['commitDeadline']);
+      offer.deadline = int32(args['commitDeadline']);
       break;
     case 'JobCommitted':
       offer.state = 'Committed';
       offer.logReference = text(args['logReference']);
       offer.modelReference = text(args['modelReference']);
       offer.commitment = text(args['commitment']);
-      offer.deadline = null;
+      offer.deadline = int32(event.blockTimestamp + verdictWindowSeconds);
       break;
     case 'VerificationOpened':
-      openRound(offer, Number(args['round']), Number(args['drawBlock']));
+      setRound(offer, args, { drawBlock: int32(args['drawBlock']) });
       break;
     case 'SampledChallenge':
-      openRound(offer, Number(args['round']), 0).challenger = text(args['challenger']);
+      setRound(offer, args, { drawBlock: 0, challenger: text(args['challenger']) });
       break;
     case 'QuorumDrawn': {
-      const round = openRound(offer, Number(args['round']), null);
-      round.validators = args['validators'] as string[];
-      round.segments = args['segments'] as number[];
-      round.commitDeadline = Number(args['commitDeadline']);
-      round.revealDeadline = Number(args['revealDeadline']);
-      round.votes = round.validators.map((validator) => ({ validator, committed: false, vote: null, evidence: null }));
+      const validators = list(args['validators']).map(text);
+      setRound(offer, args, {
+        validators,
+        segments: list(args['segments']).map(Number),
+        commitDeadline: int32(args['commitDeadline']),
+        revealDeadline: int32(args['revealDeadline']),
+        votes: validators.map((validator) => ({ validator, committed: false, vote: null, evidence: null })),
+      });
       break;
     }
     case 'VoteCommitted':
       setVote(offer, args, { committed: true });
       break;
     case 'VoteRevealed':
-      setVote(offer, args, { vote: Number(args['vote']), evidence: text(args['evidence']) });
+      setVote(offer, args, { vote: int32(args['vote']), evidence: text(args['evidence']) });
       break;
     case 'RoundTallied': {
-      const round = openRound(offer, Number(args['round']), null);
-      round.verdict = Number(args['verdict']);
-      offer.verdict = round.verdict;
-      offer.challengeEndsAt = Number(args['challengeEndsAt']) || null;
+      const verdict = int32(args['verdict']);
+      setRound(offer, args, { verdict });
+      offer.verdict = verdict;
+      offer.challengeEndsAt = int32(args['challengeEndsAt']) || null;
       break;
     }
     case 'OfferSettled':
@@ -228,26 +243,44 @@ function text(value: unknown): string {
   return String(value);
 }
 
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** The column's range; the chain's integers are wider. A deadline after 19 January 2038 is that moment. */
+function int32(value: unknown): number {
+  const number = Number(value);
+  return Number.isNaN(number) ? 0 : Math.max(-largestInt32, Math.min(largestInt32, Math.trunc(number)));
+}
+
 function setPayer(offer: OfferView, payer: unknown, change: Partial<PayerView>): void {
-  const found = offer.payers.find((candidate) => candidate.payer === payer);
-  if (found !== undefined) Object.assign(found, change);
+  offer.payers = offer.payers.map((found) => (found.payer === payer ? { ...found, ...change } : found));
 }
 
 function setBid(offer: OfferView, trainer: unknown, change: Partial<BidView>): void {
-  const found = offer.bids.find((candidate) => candidate.trainer === trainer);
-  if (found !== undefined) Object.assign(found, change);
+  offer.bids = offer.bids.map((found) => (found.trainer === trainer ? { ...found, ...change } : found));
 }
 
 function setVote(offer: OfferView, args: Record<string, unknown>, change: Partial<VoteView>): void {
   const round = offer.rounds.find((candidate) => candidate.round === Number(args['round']));
-  const vote = round?.votes.find((candidate) => candidate.validator === args['validator']);
-  if (vote !== undefined) Object.assign(vote, change);
+  if (round === undefined) return;
+  setRound(offer, args, {
+    votes: round.votes.map((vote) => (vote.validator === args['validator'] ? { ...vote, ...change } : vote)),
+  });
 }
 
-function openRound(offer: OfferView, round: number, drawBlock: number | null): RoundView {
-  let found = offer.rounds.find((candidate) => candidate.round === round);
-  if (found === undefined) {
-    found = {
+/** Changes a round, which is opened by the first event that names it. */
+function setRound(offer: OfferView, args: Record<string, unknown>, change: Partial<RoundView>): void {
+  const round = Number(args['round']);
+  if (!(round <= largestInt32)) return; // rounds count up from 0: the contract never gets there
+  const known = offer.rounds.some((candidate) => candidate.round === round);
+  if (!known) {
+    offer.verifyRound = round;
+    offer.rounds.push({
       round,
       drawBlock: 0,
       validators: [],
@@ -257,10 +290,7 @@ function openRound(offer: OfferView, round: number, drawBlock: number | null): R
       votes: [],
       verdict: null,
       challenger: null,
-    };
-    offer.rounds.push(found);
-    offer.verifyRound = round;
+    });
   }
-  if (drawBlock !== null) found.drawBlock = drawBlock;
-  return found;
+  offer.rounds = offer.rounds.map((found) => (found.round === round ? { ...found, ...change } : found));
 }

@@ -1,9 +1,12 @@
 import type { BlockHeader, ChainEvent, IndexerStore } from '@cotrain/chain';
 import type { Database, Transaction } from '../database/database.ts';
-import type { Prisma } from '../generated/prisma/client.ts';
 import { jsonArguments } from './decode-log.ts';
 import { foldOffer, type OfferView, type StoredEvent } from './fold-offer.ts';
-import { publish } from './outbox.ts';
+import { type OfferRow, readOffers, writeOffers } from './offer-tables.ts';
+import { publishAll } from './outbox.ts';
+import { insertRows } from './insert-rows.ts';
+
+const largestInt32 = 2 ** 31 - 1;
 
 /**
  * The indexer's tables. An offer's rows are the fold of its events: forward they are folded on, after a rollback they
@@ -13,23 +16,23 @@ export class SqlIndexerStore implements IndexerStore<Transaction> {
   constructor(private readonly database: Database) {}
 
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.database.prisma.$transaction(work);
+    return this.database.prisma.$transaction(async (tx) => {
+      // Readers go on; another replica's indexer waits here and then finds that the head has moved.
+      await tx.$executeRaw`LOCK TABLE "BlockHeader" IN SHARE ROW EXCLUSIVE MODE`;
+      return work(tx);
+    });
   }
 
-  async head(): Promise<BlockHeader | null> {
-    return (await this.database.prisma.blockHeader.findFirst({ orderBy: { number: 'desc' } })) as BlockHeader | null;
+  async head(tx: Transaction = this.database.prisma): Promise<BlockHeader | null> {
+    return (await tx.blockHeader.findFirst({ orderBy: { number: 'desc' } })) as BlockHeader | null;
   }
 
-  async header(number: number): Promise<BlockHeader | null> {
-    return (await this.database.prisma.blockHeader.findUnique({ where: { number } })) as BlockHeader | null;
-  }
-
-  async oldestHeaderNumber(): Promise<number | null> {
-    return (await this.database.prisma.blockHeader.findFirst({ orderBy: { number: 'asc' } }))?.number ?? null;
+  async headers(): Promise<BlockHeader[]> {
+    return (await this.database.prisma.blockHeader.findMany({ orderBy: { number: 'asc' } })) as BlockHeader[];
   }
 
   async appendHeaders(headers: readonly BlockHeader[], tx: Transaction): Promise<void> {
-    await tx.blockHeader.createMany({ data: [...headers] });
+    await insertRows(tx, 'BlockHeader', headers);
   }
 
   async pruneHeaders(blockNumber: number, tx: Transaction): Promise<void> {
@@ -38,33 +41,25 @@ export class SqlIndexerStore implements IndexerStore<Transaction> {
 
   async applyEvents(events: readonly ChainEvent[], tx: Transaction): Promise<void> {
     if (events.length === 0) return;
-    const stored = events.map((event) => {
+    const rows = events.map(({ blockHash: _, ...event }) => {
       const args = jsonArguments(event.args);
-      return { ...event, args, offerId: 'offerId' in args ? Number(args['offerId']) : null };
+      return { ...event, args, offerId: offerIdOf(args) };
     });
-    await tx.chainEvent.createMany({
-      data: stored.map(
-        ({ id, blockNumber, logIndex, blockTimestamp, transactionHash, address, eventName, offerId, args }) => ({
-          id,
-          blockNumber,
-          logIndex,
-          blockTimestamp,
-          transactionHash,
-          address,
-          eventName,
-          offerId,
-          args: args as Prisma.InputJsonObject,
-        }),
-      ),
+    await insertRows(tx, 'ChainEvent', rows);
+    const byOffer = Map.groupBy(rows, ({ offerId }) => offerId);
+    byOffer.delete(null); // events of no offer
+    const ids = [...byOffer.keys()].filter((id) => id !== null);
+    const before = await readOffers(ids, tx);
+    const changes: OfferRow[] = ids.flatMap((id) => {
+      const start = before.get(id) ?? null;
+      const offer = foldOffer(byOffer.get(id) ?? [], start);
+      return offer === null ? [] : [{ before: start, offer }];
     });
-    const byOffer = Map.groupBy(
-      stored.filter((event) => event.offerId !== null),
-      (event) => event.offerId ?? 0,
+    await writeOffers(changes, tx);
+    await publishAll(
+      tx,
+      ids.map((offerId) => ({ topic: 'offer', offerId, payload: {} })),
     );
-    const present = await readOffers([...byOffer.keys()], tx);
-    const folded = [...byOffer].map(([offerId, offerEvents]) => foldOffer(offerEvents, present.get(offerId) ?? null));
-    await replaceOffers([...byOffer.keys()], folded, tx);
-    for (const offerId of byOffer.keys()) await publish(tx, 'offer', offerId, {});
   }
 
   async rollbackTo(blockNumber: number, tx: Transaction): Promise<void> {
@@ -73,80 +68,31 @@ export class SqlIndexerStore implements IndexerStore<Transaction> {
       distinct: ['offerId'],
       select: { offerId: true },
     });
-    const offerIds = gone.map(({ offerId }) => offerId ?? 0);
+    const ids = gone.map(({ offerId }) => offerId).filter((id) => id !== null);
     await tx.chainEvent.deleteMany({ where: { blockNumber: { gt: blockNumber } } });
     await tx.blockHeader.deleteMany({ where: { number: { gt: blockNumber } } });
     const left = await tx.chainEvent.findMany({
-      where: { offerId: { in: offerIds } },
+      where: { offerId: { in: ids } },
       orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }],
     });
-    const byOffer = Map.groupBy(left, (event) => event.offerId ?? 0);
-    await replaceOffers(
-      offerIds,
-      offerIds.map((offerId) => foldOffer((byOffer.get(offerId) ?? []) as unknown as StoredEvent[])),
+    const byOffer = Map.groupBy(left, ({ offerId }) => offerId);
+    const offers = ids
+      .map((id) => foldOffer((byOffer.get(id) ?? []) as unknown as StoredEvent[]))
+      .filter((offer): offer is OfferView => offer !== null);
+    await tx.offer.deleteMany({ where: { id: { in: ids } } });
+    await writeOffers(
+      offers.map((offer) => ({ before: null, offer })),
       tx,
     );
-    for (const offerId of offerIds) await publish(tx, 'offer', offerId, { reorganised: true });
+    await publishAll(
+      tx,
+      ids.map((offerId) => ({ topic: 'offer', offerId, payload: { reorganised: true } })),
+    );
   }
 }
 
-/** Offers as the fold knows them. */
-export async function readOffers(ids: readonly number[], tx: Transaction): Promise<Map<number, OfferView>> {
-  const rows = await tx.offer.findMany({
-    where: { id: { in: [...ids] } },
-    include: { payers: { orderBy: { position: 'asc' } }, bids: true, rounds: { orderBy: { round: 'asc' } } },
-  });
-  return new Map(
-    rows.map((row) => [
-      row.id,
-      {
-        ...row,
-        payers: row.payers.map(({ payer, units, paidWei, refundedWei }) => ({ payer, units, paidWei, refundedWei })),
-        bids: row.bids.map(({ trainer, priceWei, placedId, displaced, forfeited }) => ({
-          trainer,
-          priceWei,
-          placedId,
-          displaced,
-          forfeited,
-        })),
-        rounds: row.rounds.map(({ offerId: _, ...round }) => round),
-      } as unknown as OfferView,
-    ]),
-  );
-}
-
-async function replaceOffers(
-  ids: readonly number[],
-  offers: readonly (OfferView | null)[],
-  tx: Transaction,
-): Promise<void> {
-  await tx.offer.deleteMany({ where: { id: { in: [...ids] } } });
-  const present = offers.filter((offer) => offer !== null);
-  const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
-  await tx.offer.createMany({
-    data: present.map(({ payers: _payers, bids: _bids, rounds: _rounds, ...row }) => ({
-      ...row,
-      header: json(row.header),
-      terms: json(row.terms),
-    })),
-  });
-  await tx.offerPayer.createMany({
-    data: present.flatMap((offer) =>
-      offer.payers.map((payer, position) => ({ offerId: offer.id, position, ...payer })),
-    ),
-  });
-  await tx.offerBid.createMany({
-    data: present.flatMap((offer) => offer.bids.map((bid) => ({ offerId: offer.id, ...bid }))),
-  });
-  await tx.verificationRound.createMany({
-    data: present.flatMap((offer) =>
-      offer.rounds.map((round) => ({
-        offerId: offer.id,
-        ...round,
-        validators: json(round.validators),
-        segments: json(round.segments),
-        votes: json(round.votes),
-      })),
-    ),
-  });
+/** Null for an event of no offer. Also for an id beyond the column: the market counts from 1 and never gets there. */
+function offerIdOf(args: Record<string, unknown>): number | null {
+  const id = Number(args['offerId'] ?? NaN);
+  return id >= 0 && id <= largestInt32 ? id : null;
 }

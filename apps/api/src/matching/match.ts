@@ -1,121 +1,147 @@
-import { isAvailable, nextChange } from '@cotrain/protocol';
-import type { MatchOffer, MatchPool, OfferMatch, PairDecision, RejectionReason } from './types.ts';
+import { backendNames, runtimes } from '@cotrain/protocol';
+import { durationOf, hasRoom, slotsFor } from './capacity.ts';
+import { limitSeconds } from './open-hours.ts';
+import { accepting, bitsOf, loadAt, type PoolTable, reserve, tabulate } from './pool-table.ts';
+import { highestRate, priceAt, quoteWei } from './price.ts';
+import {
+  type MatchOffer,
+  type MatchPool,
+  type OfferMatch,
+  type PairDecision,
+  type Rejection,
+  type RejectionReason,
+  rejectionReasons,
+} from './types.ts';
 
-/** What of a pool does not depend on the offer, computed once. */
-interface PreparedPool {
-  pool: MatchPool;
-  available: boolean;
-  /** Seconds until the pool's hours end; infinite for a pool without hours. */
-  secondsLeft: number;
-  runtimes: ReadonlySet<string>;
-  backends: ReadonlySet<string>;
-  tokens: ReadonlySet<string>;
-  gpus: number;
-  reservedGpuSeconds: number;
-  reservedJobs: number;
-  freeStakeWei: bigint;
+/** Most alternatives that a decision lists, the cheapest first; the rest are counted. */
+export const maxListedAlternatives = 100;
+
+const bit = Object.fromEntries(rejectionReasons.map((reason, index) => [reason, 1 << index])) as Record<
+  RejectionReason,
+  number
+>;
+
+/**
+ * Decides which pool should bid for which offer, one decision after the other. Pure, and independent of the order of
+ * its inputs: offers are served by id, and of the pools that fit the cheapest wins, then the smaller id. A pool that is
+ * chosen has its capacity and stake held for the following offers, so it never promises more than it has; every
+ * decision refers to the pools as they were for it.
+ *
+ * O(offers × pools) in time; memory does not grow with the pairs. Decisions come one at a time, so that a caller need
+ * not keep them all.
+ * @param now only offers and hours from then on are of interest
+ */
+export function* matches(
+  offers: readonly MatchOffer[],
+  pools: readonly MatchPool[],
+  now: Date,
+): Generator<OfferMatch, void, undefined> {
+  const from = offers.reduce((earliest, { startsFrom }) => Math.min(earliest, startsFrom), now.getTime() / 1_000);
+  const until = offers.reduce((latest, offer) => Math.max(latest, offer.startsBy + offer.trainingWindow), from);
+  const table = tabulate(pools, { from, until });
+  const counts = new Uint32Array(rejectionReasons.length);
+  const masks = new Uint32Array(pools.length);
+  for (const offer of [...offers].sort((a, b) => a.id - b.id)) yield decide(offer, table, counts, masks);
 }
 
-const secondsPerHour = 3_600n;
-const wholeBps = 10_000n;
+/** All decisions at once. */
+export function match(offers: readonly MatchOffer[], pools: readonly MatchPool[], now: Date): OfferMatch[] {
+  return [...matches(offers, pools, now)];
+}
 
-/** Price of a job: GPU-hours at the floor price plus the margin, rounded up to the wei. */
-export function quoteWei(pool: Pick<MatchPool, 'floorPriceWeiPerGpuHour' | 'marginBps'>, gpuSeconds: number): bigint {
-  const numerator = pool.floorPriceWeiPerGpuHour * BigInt(Math.ceil(gpuSeconds)) * (wholeBps + BigInt(pool.marginBps));
-  const denominator = secondsPerHour * wholeBps;
-  return (numerator + denominator - 1n) / denominator;
+/** Decides one pair, for a person who asks why: a price, or all the reasons against it. */
+export function matchPair(offer: MatchOffer, pool: MatchPool, now: Date): PairDecision {
+  const [decision] = match([offer], [pool], now);
+  const priceWei = quoteWei(pool, offer.gpuSeconds);
+  const reasons = decision?.rejected[0]?.reasons;
+  return reasons === undefined ? { poolId: pool.id, priceWei } : { poolId: pool.id, reasons, priceWei };
+}
+
+function decide(offer: MatchOffer, table: PoolTable, counts: Uint32Array, masks: Uint32Array): OfferMatch {
+  counts.fill(0);
+  const chosenRow = compare(offer, table, counts, masks);
+  const rejected: Rejection[] = [];
+  for (let row = 0; row < table.pools.length && rejected.length < maxListedAlternatives; row++) {
+    const pool = table.pools[row];
+    if (row === chosenRow || pool === undefined) continue;
+    const reasons = rejectionReasons.filter((reason) => ((masks[row] ?? 0) & bit[reason]) !== 0);
+    rejected.push({ pool, reasons, priceWei: priceAt(table.rates[row] ?? 0n, offer.gpuSeconds) });
+  }
+  const rejectedByReason: OfferMatch['rejectedByReason'] = {};
+  rejectionReasons.forEach((reason, index) => {
+    if ((counts[index] ?? 0) > 0) rejectedByReason[reason] = counts[index] ?? 0;
+  });
+  const rejectedCount = table.pools.length - (chosenRow === -1 ? 0 : 1);
+  const pool = table.pools[chosenRow];
+  if (pool === undefined) return { offer, chosen: null, rejected, rejectedCount, rejectedByReason };
+  const priceWei = priceAt(table.rates[chosenRow] ?? 0n, offer.gpuSeconds);
+  reserve(table, chosenRow, offer, limitAt(offer, table, chosenRow) ?? 0);
+  return { offer, chosen: { pool, priceWei }, rejected, rejectedCount, rejectedByReason };
 }
 
 /**
- * Decides which pool should bid for which offer. Pure, and independent of the order of its inputs: offers are served by
- * id, and among pools that fit, the cheapest wins, then the smaller id. A pool that is chosen has its capacity and
- * stake reserved for the following offers, so it never promises more than it has.
- * O(offers × pools); a pair costs a few comparisons, and big integers only when everything else fits.
+ * Compares an offer with every pool: fills in the reasons as bits, counts them, and returns the row of the first pool
+ * without any, which is the cheapest, or -1. This is the loop that takes the time.
  */
-export function match(offers: readonly MatchOffer[], pools: readonly MatchPool[], now: Date): OfferMatch[] {
-  const prepared = [...pools].sort((a, b) => (a.id < b.id ? -1 : 1)).map((pool) => prepare(pool, now));
-  return [...offers].sort((a, b) => a.id - b.id).map((offer) => matchOffer(offer, prepared));
-}
-
-/** Decides one pair, for a receipt's replay or an explanation. */
-export function matchPair(offer: MatchOffer, pool: MatchPool, now: Date): PairDecision {
-  const reason = rejection(offer, prepare(pool, now));
-  if (reason !== null) return { poolId: pool.id, reason };
-  return { poolId: pool.id, priceWei: quoteWei(pool, offer.gpuSeconds) };
-}
-
-function prepare(pool: MatchPool, now: Date): PreparedPool {
-  const available = isAvailable(pool.windows, now);
-  const end = available ? nextChange(pool.windows, now) : null;
-  return {
-    pool,
-    available,
-    secondsLeft: end === null ? Infinity : (end.getTime() - now.getTime()) / 1000,
-    runtimes: new Set(pool.runtimes),
-    backends: new Set(pool.backends),
-    tokens: new Set(pool.tokens.map((token) => token.toLowerCase())),
-    gpus: Math.max(1, pool.gpuCount),
-    reservedGpuSeconds: pool.reservedGpuSeconds,
-    reservedJobs: pool.reservedJobs,
-    freeStakeWei: pool.freeStakeWei,
-  };
-}
-
-function matchOffer(offer: MatchOffer, pools: readonly PreparedPool[]): OfferMatch {
-  const rejected: OfferMatch['rejected'] = [];
-  let best: { candidate: PreparedPool; priceWei: bigint } | null = null;
-  for (const candidate of pools) {
-    const reason = rejection(offer, candidate);
-    if (reason !== null) {
-      // The price helps a person to see how far away a rejected pool was.
-      rejected.push({
-        poolId: candidate.pool.id,
-        reason,
-        priceWei: reason === 'PRICE_ABOVE_REWARD' ? quoteWei(candidate.pool, offer.gpuSeconds) : null,
-      });
-      continue;
+function compare(offer: MatchOffer, table: PoolTable, counts: Uint32Array, masks: Uint32Array): number {
+  const ofOffer = (offer.bidding ? 0 : bit.OFFER_NOT_BIDDING) | (offer.specValid ? 0 : bit.SPEC_INVALID);
+  const runtimeBit = bitsOf(runtimes, [offer.runtime]);
+  const backendBits = bitsOf(backendNames, offer.backends);
+  const accepts = accepting(table, offer.token);
+  const dearest = highestRate(offer.rewardWei, offer.gpuSeconds);
+  const affordable = firstAbove(table.rates, dearest);
+  const { gpuCount, gpuMemoryMiB, cpuMilli, memoryMiB, minStakeWei } = offer;
+  const duration = durationOf(offer);
+  const slots = slotsFor(offer);
+  let chosen = -1;
+  for (let row = 0; row < table.pools.length; row++) {
+    let mask = ofOffer;
+    if (table.paused[row] === 1) mask |= bit.POOL_PAUSED;
+    if (((table.runtimeBits[row] ?? 0) & runtimeBit) === 0) mask |= bit.RUNTIME_UNSUPPORTED;
+    if (((table.backendBits[row] ?? 0) & backendBits) === 0) mask |= bit.BACKEND_UNSUPPORTED;
+    if (accepts[row] === 0) mask |= bit.TOKEN_NOT_ACCEPTED;
+    if ((table.gpuCount[row] ?? 0) < gpuCount) mask |= bit.GPU_COUNT_TOO_SMALL;
+    if ((table.gpuMemoryMiB[row] ?? 0) < gpuMemoryMiB) mask |= bit.GPU_MEMORY_TOO_SMALL;
+    if ((table.cpuMilli[row] ?? 0) < cpuMilli) mask |= bit.CPU_TOO_SMALL;
+    if ((table.memoryMiB[row] ?? 0) < memoryMiB) mask |= bit.MEMORY_TOO_SMALL;
+    if ((table.freeStakesWei[row] ?? 0n) < minStakeWei) mask |= bit.STAKE_TOO_LOW;
+    const limit = limitAt(offer, table, row);
+    if (limit === null) mask |= bit.OUTSIDE_AVAILABILITY;
+    else if (duration > limit) mask |= bit.DEADLINE_UNREACHABLE;
+    else if ((table.promisedSlots[row] ?? 0) + slots > (table.slots[row] ?? 0) && (table.jobs[row] ?? 0) > 0) {
+      const job = { gpuCount, gpuSeconds: offer.gpuSeconds, limitSeconds: limit };
+      if (!hasRoom(loadAt(table, row), job, table.slots[row] ?? 0)) mask |= bit.CAPACITY_EXHAUSTED;
     }
-    const priceWei = quoteWei(candidate.pool, offer.gpuSeconds);
-    if (best !== null && best.priceWei <= priceWei) {
-      rejected.push({ poolId: candidate.pool.id, reason: 'DEARER_THAN_CHOSEN', priceWei });
-      continue;
+    if ((table.jobs[row] ?? 0) >= (table.maxParallelJobs[row] ?? 0)) mask |= bit.CAPACITY_EXHAUSTED;
+    if (row >= affordable)
+      mask |= (table.floorRates[row] ?? 0n) > dearest ? bit.PRICE_BELOW_FLOOR : bit.PRICE_ABOVE_REWARD;
+    if (mask === 0) {
+      if (chosen === -1) chosen = row;
+      else mask = bit.DEARER_THAN_CHOSEN;
     }
-    if (best !== null)
-      rejected.push({ poolId: best.candidate.pool.id, reason: 'DEARER_THAN_CHOSEN', priceWei: best.priceWei });
-    best = { candidate, priceWei };
+    masks[row] = mask;
+    for (let left = mask; left !== 0; left &= left - 1) {
+      const index = 31 - Math.clz32(left & -left);
+      counts[index] = (counts[index] ?? 0) + 1;
+    }
   }
-  if (best === null) return { offerId: offer.id, chosen: null, rejected };
-  best.candidate.reservedGpuSeconds += offer.gpuSeconds;
-  best.candidate.reservedJobs += 1;
-  best.candidate.freeStakeWei -= offer.minStakeWei;
-  return { offerId: offer.id, chosen: { poolId: best.candidate.pool.id, priceWei: best.priceWei }, rejected };
+  return chosen;
 }
 
-function rejection(offer: MatchOffer, prepared: PreparedPool): RejectionReason | null {
-  const { pool } = prepared;
-  if (!offer.bidding) return 'OFFER_NOT_BIDDING';
-  if (!offer.specValid) return 'SPEC_INVALID';
-  if (pool.paused) return 'POOL_PAUSED';
-  if (!prepared.runtimes.has(offer.runtime)) return 'RUNTIME_UNSUPPORTED';
-  if (!offer.backends.some((backend) => prepared.backends.has(backend))) return 'BACKEND_UNSUPPORTED';
-  if (!prepared.tokens.has(offer.token)) return 'TOKEN_NOT_ACCEPTED';
-  if (pool.gpuCount < offer.gpuCount) return 'GPU_COUNT_TOO_SMALL';
-  if (pool.gpuMemoryMiB < offer.gpuMemoryMiB) return 'GPU_MEMORY_TOO_SMALL';
-  if (pool.cpuMilli < offer.cpuMilli) return 'CPU_TOO_SMALL';
-  if (pool.memoryMiB < offer.memoryMiB) return 'MEMORY_TOO_SMALL';
-  if (!prepared.available) return 'OUTSIDE_AVAILABILITY';
-  const { jobSeconds, queueSeconds } = times(offer, prepared);
-  if (jobSeconds > offer.trainingWindow || jobSeconds > prepared.secondsLeft) return 'DEADLINE_UNREACHABLE';
-  if (prepared.freeStakeWei < offer.minStakeWei) return 'STAKE_TOO_LOW';
-  if (prepared.reservedJobs >= pool.maxParallelJobs) return 'CAPACITY_EXHAUSTED';
-  if (queueSeconds + jobSeconds > Math.min(offer.trainingWindow, prepared.secondsLeft)) return 'CAPACITY_EXHAUSTED';
-  return quoteWei(pool, offer.gpuSeconds) > offer.rewardWei ? 'PRICE_ABOVE_REWARD' : null;
+/** See limitSeconds in open-hours.ts; null when the pool is closed at the earliest start. */
+function limitAt(offer: MatchOffer, table: PoolTable, row: number): number | null {
+  const hours = table.hours[table.hoursIndex[row] ?? -1];
+  return hours === undefined ? offer.trainingWindow : limitSeconds(offer, hours);
 }
 
-/** How long the job takes on its GPUs, and how long what is reserved keeps all of the pool's GPUs busy. */
-function times(offer: MatchOffer, prepared: PreparedPool): { jobSeconds: number; queueSeconds: number } {
-  return {
-    jobSeconds: offer.gpuSeconds / Math.max(1, offer.gpuCount),
-    queueSeconds: prepared.reservedGpuSeconds / prepared.gpus,
-  };
+/** Index of the first value above the bound, in ascending values. */
+function firstAbove(values: readonly bigint[], bound: bigint): number {
+  let low = 0;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((values[middle] ?? bound) <= bound) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

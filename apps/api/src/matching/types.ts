@@ -1,8 +1,14 @@
 import type { AvailabilityWindow, BackendName, Runtime } from '@cotrain/protocol';
+import type { PoolLoad } from './capacity.ts';
 
-/** Why a pool does not bid for an offer. */
+/**
+ * Why a pool does not bid for an offer. The order is the order in which a receipt names them: first what concerns the
+ * offer itself, then what a pool can never change, then what time may change, then money.
+ */
 export const rejectionReasons = [
+  /** The offer is not open for bids. */
   'OFFER_NOT_BIDDING',
+  /** Its JobSpec or program is missing or wrong. */
   'SPEC_INVALID',
   'POOL_PAUSED',
   'RUNTIME_UNSUPPORTED',
@@ -12,11 +18,18 @@ export const rejectionReasons = [
   'GPU_MEMORY_TOO_SMALL',
   'CPU_TOO_SMALL',
   'MEMORY_TOO_SMALL',
+  /** The pool's hours do not include the time at which the job would start. */
   'OUTSIDE_AVAILABILITY',
+  /** Even on an idle pool the job ends after its training window, or after the pool's hours. */
   'DEADLINE_UNREACHABLE',
   'STAKE_TOO_LOW',
+  /** What the pool has promised leaves no room to finish this one in time as well. */
   'CAPACITY_EXHAUSTED',
+  /** Not even the floor price, without the margin, is within the reward. */
+  'PRICE_BELOW_FLOOR',
+  /** The floor price is within the reward; with the pool's margin it is not. */
   'PRICE_ABOVE_REWARD',
+  /** It fits, but another pool was cheaper, or as cheap with a smaller id. */
   'DEARER_THAN_CHOSEN',
 ] as const;
 export type RejectionReason = (typeof rejectionReasons)[number];
@@ -37,15 +50,29 @@ export interface MatchOffer {
   memoryMiB: number;
   /** GPU-seconds of the whole job, by the requester's estimate. */
   gpuSeconds: number;
+  /** Earliest start of the winner: the end of bidding, in seconds since the epoch. */
+  startsFrom: number;
+  /** Latest start that the contract allows, after both better bidders have forfeited; seconds since the epoch. */
+  startsBy: number;
   /** Seconds that the job may take, from the start on. */
   trainingWindow: number;
   rewardWei: bigint;
   minStakeWei: bigint;
 }
 
+/** Capacity that a bid or a job holds of a pool, from the bid until the offer is lost or settled. */
+export interface MatchReservation {
+  gpuCount: number;
+  gpuSeconds: number;
+  /** Seconds between the job's latest start and the time by which it must be finished. */
+  limitSeconds: number;
+}
+
 /** What matching needs to know of a pool. */
 export interface MatchPool {
   id: string;
+  /** Address that bids; several pools may share it, and then share its stake. */
+  wallet: string;
   paused: boolean;
   runtimes: readonly Runtime[];
   backends: readonly BackendName[];
@@ -57,19 +84,34 @@ export interface MatchPool {
   floorPriceWeiPerGpuHour: bigint;
   marginBps: number;
   windows: readonly AvailabilityWindow[];
+  /** Most bids and jobs at a time. */
   maxParallelJobs: number;
+  /** Stake of the wallet that is neither locked nor promised to a bid that may still win. */
   freeStakeWei: bigint;
-  /** GPU-seconds and jobs that bids and jobs hold already. */
-  reservedGpuSeconds: number;
-  reservedJobs: number;
+  /** What its bids and jobs hold. */
+  load: PoolLoad;
 }
 
-/** The decision for one pair: a price, or the first reason against it. */
-export type PairDecision = { poolId: string; priceWei: bigint } | { poolId: string; reason: RejectionReason };
+/** The decision for one pair: a price, or all the reasons against it. */
+export type PairDecision =
+  { poolId: string; priceWei: bigint } | { poolId: string; reasons: readonly RejectionReason[]; priceWei: bigint };
 
-/** The decision for one offer. */
+/** A pool that was not chosen, as it was when the decision was made. */
+export interface Rejection {
+  pool: MatchPool;
+  reasons: readonly RejectionReason[];
+  /** What the pool would have asked for. */
+  priceWei: bigint;
+}
+
+/**
+ * The decision for one offer. `rejected` lists the cheapest alternatives up to a bound; `rejectedByReason` counts every
+ * pool, once for each reason.
+ */
 export interface OfferMatch {
-  offerId: number;
-  chosen: { poolId: string; priceWei: bigint } | null;
-  rejected: { poolId: string; reason: RejectionReason; priceWei: bigint | null }[];
+  offer: MatchOffer;
+  chosen: { pool: MatchPool; priceWei: bigint } | null;
+  rejected: readonly Rejection[];
+  rejectedCount: number;
+  rejectedByReason: Partial<Record<RejectionReason, number>>;
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { onLines } from './bounded-lines.ts';
 
 /** How a process ended. */
 export interface ProcessEnd {
@@ -9,26 +9,56 @@ export interface ProcessEnd {
   lastWords: string;
 }
 
+export interface JsonLinesProcess {
+  child: ChildProcess;
+  ended: Promise<ProcessEnd>;
+}
+
 const maxLineLength = 65_536;
+const maxLastWords = 4_000;
 /** What a trainer needs of our environment; keys and tokens of ours are not among it. */
 const passedOn = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'NODE_ENV', 'NODE_OPTIONS'];
+/** Seconds that a process has to end by itself after the one that started it is gone. */
+const graceSeconds = 30;
 
-/** Starts a command that reports by JSON lines on standard output. Lines that are no JSON objects are ignored. */
+/**
+ * The shell writes its process id, which stays the command's, before the command runs: so whoever finds the file finds
+ * the process, also if the one that started it died in between.
+ */
+const recordPid = 'printf %s "$$" > "$0.new" && mv "$0.new" "$0" && exec "$@"';
+/** Ends a process when the pipe to the one that started it breaks, for whatever reason. */
+const watch =
+  'read -r _; kill -TERM "$0" 2>/dev/null; left=$1; ' +
+  'while [ "$left" -gt 0 ] && kill -0 "$0" 2>/dev/null; do sleep 1; left=$((left - 1)); done; kill -KILL "$0" 2>/dev/null';
+
+/**
+ * Starts a command that reports by JSON lines on standard output. Lines that are no JSON objects, or too long, are
+ * ignored. The command does not outlive this process, not even if this process is killed.
+ * @param pidFile where to note the process id, for whoever has to end it later
+ */
 export function startJsonLinesProcess(
   command: readonly string[],
   onMessage: (message: Record<string, unknown>) => void,
-): { child: ChildProcess; ended: Promise<ProcessEnd> } {
-  const [program = '', ...args] = command;
+  pidFile?: string,
+): JsonLinesProcess {
+  const [program = '', ...args] = pidFile === undefined ? command : ['/bin/sh', '-c', recordPid, pidFile, ...command];
   const env = Object.fromEntries(
     passedOn.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  const watchdog =
+    child.pid === undefined
+      ? null
+      : spawn('/bin/sh', ['-c', watch, String(child.pid), String(graceSeconds)], {
+          stdio: ['pipe', 'ignore', 'ignore'],
+          env: { PATH: process.env['PATH'] },
+        });
   let lastWords = '';
   child.stderr.on('data', (chunk: Buffer) => {
-    lastWords = (lastWords + chunk.toString()).slice(-4_000);
+    lastWords = (lastWords + chunk.toString()).slice(-maxLastWords);
   });
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const message = line.length > maxLineLength ? null : parseObject(line);
+  onLines(child.stdout, maxLineLength, (line) => {
+    const message = parseObject(line);
     if (message !== null) onMessage(message);
   });
   const ended = new Promise<ProcessEnd>((resolve) => {
@@ -39,6 +69,8 @@ export function startJsonLinesProcess(
       resolve({ code, signal, lastWords: lastWords.trim() });
     });
   });
+  // Nothing to watch any more; its process id may soon be another's.
+  child.once('exit', () => watchdog?.kill('SIGKILL'));
   return { child, ended };
 }
 

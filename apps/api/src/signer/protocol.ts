@@ -6,6 +6,9 @@ const hexData = z
   .regex(/^0x([0-9a-f]{2})*$/) as unknown as z.ZodType<`0x${string}`>;
 const address = z.string().regex(/^0x[0-9a-fA-F]{40}$/) as unknown as z.ZodType<`0x${string}`>;
 
+/** Most intents in one request. */
+export const maxIntentsAtOnce = 200;
+
 /** What the API asks the signer to send. */
 export const intentRequestSchema = z.strictObject({
   intentId: z.string().min(1).max(200),
@@ -16,6 +19,10 @@ export const intentRequestSchema = z.strictObject({
 });
 export type IntentRequest = z.infer<typeof intentRequestSchema>;
 
+export const intentBatchSchema = z.strictObject({
+  intents: z.array(intentRequestSchema).min(1).max(maxIntentsAtOnce),
+});
+
 export const intentAnswerSchema = z.object({
   intentId: z.string(),
   status: z.enum(['stored', 'signed', 'mined', 'confirmed', 'reverted', 'refused']),
@@ -24,6 +31,20 @@ export const intentAnswerSchema = z.object({
   failure: z.string().nullable(),
 });
 export type IntentAnswer = z.infer<typeof intentAnswerSchema>;
+
+/** Why an intent was not sent: refused by the policy or the contract, or not possible at the moment. */
+export const intentFailureSchema = z.object({
+  intentId: z.string(),
+  error: z.string(),
+  reason: z.enum(['not allowed', 'conflict', 'reverts', 'unavailable']),
+});
+export type IntentFailure = z.infer<typeof intentFailureSchema>;
+
+/** Outcomes of a batch, in the order of its intents. */
+export const batchAnswerSchema = z.object({
+  outcomes: z.array(z.union([intentFailureSchema, intentAnswerSchema])).max(maxIntentsAtOnce),
+});
+export type IntentOutcome = IntentAnswer | IntentFailure;
 
 /** Asks for a salt that only this account's key yields, the same each time for one context. */
 export const saltRequestSchema = z.strictObject({ account: address, context: z.string().min(1).max(500) });

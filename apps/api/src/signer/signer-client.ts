@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { type IntentAnswer, intentAnswerSchema, type IntentRequest } from './protocol.ts';
+import {
+  batchAnswerSchema,
+  type IntentAnswer,
+  intentAnswerSchema,
+  type IntentOutcome,
+  type IntentRequest,
+  maxIntentsAtOnce,
+} from './protocol.ts';
 
 /** The signer cannot be reached. */
 export class SignerUnavailableError extends Error {
@@ -13,6 +20,8 @@ export class SignerRefusedError extends Error {
   readonly retryable = false;
 }
 
+const refusals = new Set([400, 401, 403, 409, 413, 422]);
+
 /** How the API asks for signatures; it holds no key itself. */
 export class SignerClient {
   constructor(
@@ -24,6 +33,22 @@ export class SignerClient {
   /** Submits an intent; the same id again is the same intent. @throws SignerRefusedError, SignerUnavailableError */
   submit(request: IntentRequest): Promise<IntentAnswer> {
     return this.call('POST', '/intents', request, intentAnswerSchema);
+  }
+
+  /**
+   * Submits many intents at once; outcomes are in their order, so that one that is refused does not keep the others.
+   * @throws SignerUnavailableError when the signer does not answer: all may be submitted again
+   */
+  async submitMany(requests: readonly IntentRequest[]): Promise<IntentOutcome[]> {
+    const outcomes: IntentOutcome[] = [];
+    for (let start = 0; start < requests.length; start += maxIntentsAtOnce) {
+      const intents = requests.slice(start, start + maxIntentsAtOnce);
+      const answer = await this.call('POST', '/intents/batch', { intents }, batchAnswerSchema);
+      if (answer.outcomes.length !== intents.length)
+        throw new SignerUnavailableError('The signer answered with another number of outcomes than intents.');
+      outcomes.push(...answer.outcomes);
+    }
+    return outcomes;
   }
 
   async intent(intentId: string): Promise<IntentAnswer> {
@@ -47,6 +72,7 @@ export class SignerClient {
 
   private async call<T>(method: string, path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
     let response: Response;
+    let answer: unknown;
     try {
       response = await fetch(`${this.url}${path}`, {
         method,
@@ -54,15 +80,20 @@ export class SignerClient {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(this.timeoutMs),
       });
+      answer = await response.json();
     } catch (cause) {
       throw new SignerUnavailableError(`The signer at ${this.url} does not answer. Is it running?`, { cause });
     }
-    const answer: unknown = await response.json().catch(() => null);
-    if (response.ok) return schema.parse(answer);
+    if (response.ok) return this.understand(answer, schema);
     const message =
       z.object({ error: z.string() }).safeParse(answer).data?.error ?? `status ${String(response.status)}`;
-    if (response.status === 409 || response.status === 403 || response.status === 422)
-      throw new SignerRefusedError(message);
+    if (refusals.has(response.status)) throw new SignerRefusedError(message);
     throw new SignerUnavailableError(`The signer cannot do it now: ${message}`);
+  }
+
+  private understand<T>(answer: unknown, schema: z.ZodType<T>): T {
+    const parsed = schema.safeParse(answer);
+    if (parsed.success) return parsed.data;
+    throw new SignerUnavailableError(`What answers at ${this.url} is no signer: ${parsed.error.message}`);
   }
 }

@@ -1,33 +1,16 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import {
-  CallRevertedError,
-  IntentConflictError,
-  type IntentRecord,
-  type IntentStore,
-  type Logger,
-  TransactionSender,
-} from '@cotrain/chain';
-import { type JsonRpcProvider, Wallet } from 'ethers';
-import type { Abi } from 'abitype';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '@cotrain/chain';
 import { z } from 'zod';
-import { assertAllowed, NotAllowedError, type SigningPolicy } from './policy.ts';
-import { type IntentAnswer, intentRequestSchema, saltRequestSchema } from './protocol.ts';
+import { NotAllowedError } from './policy.ts';
+import { intentBatchSchema, intentRequestSchema, type IntentOutcome, saltRequestSchema } from './protocol.ts';
+import { SigningDesk, type SigningDeskOptions } from './signing-desk.ts';
 
-type Hex = `0x${string}`;
-
-export interface SignerOptions {
-  provider: JsonRpcProvider;
-  keys: readonly string[];
-  store: IntentStore;
-  policy: SigningPolicy;
+export interface SignerOptions extends SigningDeskOptions {
   /** Bearer token that callers must know. */
   token: string;
-  logger: Logger;
-  errorAbi: Abi;
   port?: number;
-  confirmations?: number;
-  pollMs?: number;
 }
 
 export interface Signer {
@@ -35,111 +18,51 @@ export interface Signer {
   close(): Promise<void>;
 }
 
-const maxBodyBytes = 262_144;
-const dayMs = 86_400_000;
+interface Answer {
+  status: number;
+  body: unknown;
+}
+
+const maxBodyBytes = 1_048_576;
+const maxDrainedBytes = 16 * maxBodyBytes;
+const maxConnections = 100;
 
 class RequestTooLargeError extends Error {}
 
 /**
- * The one process that holds keys. It signs what its policy allows, sends each intent once, and looks after what it
- * has sent. It listens on the loopback interface only.
+ * The one process that holds keys, over HTTP. It signs what its policy allows, sends each intent once, and looks after
+ * what it has sent. It listens on the loopback interface only.
  */
 export async function startSigner(options: SignerOptions): Promise<Signer> {
-  const accounts = new Map<
-    string,
-    { wallet: Wallet; sender: TransactionSender; sent: { at: number; valueWei: bigint; intentId: string }[] }
-  >();
-  for (const key of options.keys) {
-    const wallet = new Wallet(key, options.provider);
-    const sender = new TransactionSender({ ...options, wallet });
-    accounts.set(wallet.address.toLowerCase(), { wallet, sender, sent: [] });
-  }
-
-  const account = (address: string): NonNullable<ReturnType<typeof accounts.get>> => {
-    const found = accounts.get(address.toLowerCase());
-    if (found === undefined) throw new NotAllowedError(`The signer has no key for account ${address}.`);
-    return found;
-  };
-
-  async function submit(body: unknown): Promise<IntentAnswer> {
-    const request = intentRequestSchema.parse(body);
-    const { sender, sent } = account(request.account);
-    const valueWei = BigInt(request.valueWei);
-    const now = Date.now();
-    while (sent[0] !== undefined && sent[0].at < now - dayMs) sent.shift();
-    // A repeated intent is not a second payment.
-    const others = sent.filter(({ intentId }) => intentId !== request.intentId);
-    assertAllowed(
-      options.policy,
-      { to: request.to, data: request.data, valueWei },
-      others.reduce((sum, entry) => sum + entry.valueWei, 0n),
-    );
-    const record = await sender.send({ intentId: request.intentId, to: request.to, data: request.data, valueWei });
-    if (others.length === sent.length && valueWei > 0n) sent.push({ at: now, valueWei, intentId: request.intentId });
-    return answerOf(record);
-  }
-
-  async function handle(request: IncomingMessage): Promise<{ status: number; body: unknown }> {
-    const path = request.url ?? '/';
-    if (request.method === 'GET' && path === '/health') return { status: 200, body: { status: 'ok' } };
-    if (!isAuthorised(request, options.token))
-      return { status: 401, body: { error: 'Give the bearer token of the signer.' } };
-    if (request.method === 'GET' && path === '/accounts')
-      return { status: 200, body: { accounts: [...accounts.values()].map(({ wallet }) => wallet.address) } };
-    if (request.method === 'GET' && path.startsWith('/intents/')) {
-      const record = await options.store.get(decodeURIComponent(path.slice('/intents/'.length)));
-      return record === null
-        ? { status: 404, body: { error: 'There is no such intent.' } }
-        : { status: 200, body: answerOf(record) };
-    }
-    if (request.method === 'POST' && path === '/intents')
-      return { status: 200, body: await submit(await readJson(request)) };
-    if (request.method === 'POST' && path === '/salts') {
-      const { account: address, context } = saltRequestSchema.parse(await readJson(request));
-      // Derived, not stored: a restored backup can still reveal what was committed before.
-      const salt: Hex = `0x${createHmac('sha256', Buffer.from(account(address).wallet.privateKey.slice(2), 'hex'))
-        .update(`cotrain.salt/1:${context}`)
-        .digest('hex')}`;
-      return { status: 200, body: { salt } };
-    }
-    return { status: 404, body: { error: 'There is no such endpoint.' } };
-  }
-
+  const { logger } = options;
+  const desk = await SigningDesk.open(options);
   const server = createServer((request, response) => {
-    handle(request)
-      .catch((error: unknown) => failure(error, options.logger))
+    handle(request, desk, options.token)
+      .catch((error: unknown) => failure(error, logger))
       .then(({ status, body }) => {
         response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
       })
       .catch((error: unknown) => {
-        options.logger.warn({ error: String(error) }, 'answer could not be written');
+        logger.warn({ error: String(error) }, 'answer could not be written');
         response.destroy();
       });
   });
   server.requestTimeout = 30_000;
+  server.maxConnections = maxConnections;
+  const port = await listen(server, options.port ?? 0);
 
-  let stopped = false;
+  const stopping = new AbortController();
   const tend = async (): Promise<void> => {
-    while (!stopped) {
-      for (const { sender } of accounts.values()) {
-        try {
-          await sender.resume();
-        } catch (error) {
-          options.logger.warn(
-            { error: error instanceof Error ? error.message : String(error) },
-            'intents could not be looked after; again soon',
-          );
-        }
-      }
-      await new Promise((resolve) => setTimeout(resolve, options.pollMs ?? 1_000));
+    while (!stopping.signal.aborted) {
+      await desk.tend();
+      await delay(options.pollMs ?? 1_000, undefined, { signal: stopping.signal }).catch(() => undefined); // stopping
     }
   };
-  const port = await listen(server, options.port ?? 0);
   const tending = tend();
   return {
     url: `http://127.0.0.1:${String(port)}`,
     async close() {
-      stopped = true;
+      stopping.abort();
       await tending;
       server.closeAllConnections();
       await new Promise<void>((resolve) => {
@@ -151,31 +74,53 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
   };
 }
 
-function answerOf(record: IntentRecord): IntentAnswer {
-  return {
-    intentId: record.intentId,
-    status: record.status,
-    hash: record.minedHash ?? record.attempts.at(-1)?.hash ?? null,
-    gasUsed: record.gasUsed === null ? null : String(record.gasUsed),
-    failure: record.failure,
-  };
+async function handle(request: IncomingMessage, desk: SigningDesk, token: string): Promise<Answer> {
+  const { method, url: path = '/' } = request;
+  if (method === 'GET' && path === '/health') return { status: 200, body: { status: 'ok' } };
+  if (!isAuthorised(request, token)) return { status: 401, body: { error: 'Give the bearer token of the signer.' } };
+  if (method === 'GET' && path === '/accounts') return { status: 200, body: { accounts: desk.addresses() } };
+  if (method === 'GET' && path.startsWith('/intents/')) {
+    const answer = await desk.intent(decodeURIComponent(path.slice('/intents/'.length)));
+    return answer === null
+      ? { status: 404, body: { error: 'There is no such intent.' } }
+      : { status: 200, body: answer };
+  }
+  if (method === 'POST' && path === '/intents') {
+    const [outcome] = await desk.submit([intentRequestSchema.parse(await readJson(request))]);
+    return single(outcome);
+  }
+  if (method === 'POST' && path === '/intents/batch') {
+    const { intents } = intentBatchSchema.parse(await readJson(request));
+    return { status: 200, body: { outcomes: await desk.submit(intents) } };
+  }
+  if (method === 'POST' && path === '/salts') {
+    const { account, context } = saltRequestSchema.parse(await readJson(request));
+    return { status: 200, body: { salt: desk.salt(account, context) } };
+  }
+  return { status: 404, body: { error: 'There is no such endpoint.' } };
 }
 
-function failure(error: unknown, logger: Logger): { status: number; body: unknown } {
+/** A single intent's outcome as an HTTP status. */
+function single(outcome: IntentOutcome | undefined): Answer {
+  if (outcome === undefined || !('reason' in outcome)) return { status: 200, body: outcome };
+  const status = { 'not allowed': 403, conflict: 409, reverts: 422, unavailable: 503 }[outcome.reason];
+  return { status, body: { error: outcome.error } };
+}
+
+function failure(error: unknown, logger: Logger): Answer {
   if (error instanceof NotAllowedError) return { status: 403, body: { error: error.message } };
-  if (error instanceof CallRevertedError) return { status: 422, body: { error: error.message } };
-  if (error instanceof IntentConflictError) return { status: 409, body: { error: error.message } };
   if (error instanceof RequestTooLargeError) return { status: 413, body: { error: error.message } };
   if (error instanceof z.ZodError || error instanceof SyntaxError || error instanceof URIError)
     return { status: 400, body: { error: error.message } };
-  logger.warn({ error: error instanceof Error ? error.message : String(error) }, 'request failed');
-  return { status: 503, body: { error: error instanceof Error ? error.message : 'unknown error' } };
+  const message = error instanceof Error ? error.message : String(error);
+  logger.warn({ error: message }, 'request failed');
+  return { status: 503, body: { error: message } };
 }
 
+/** Digests have one length, so the comparison tells nothing of the token, not even how long it is. */
 function isAuthorised(request: IncomingMessage, token: string): boolean {
-  const given = Buffer.from(request.headers.authorization ?? '');
-  const expected = Buffer.from(`Bearer ${token}`);
-  return given.length === expected.length && timingSafeEqual(given, expected);
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(request.headers.authorization ?? ''), digest(`Bearer ${token}`));
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
@@ -183,9 +128,11 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxBodyBytes) throw new RequestTooLargeError(`A request may have ${String(maxBodyBytes)} bytes.`);
-    chunks.push(chunk);
+    if (size <= maxBodyBytes) chunks.push(chunk);
+    // What is too long is read on for a while, unkept: a client that still sends would not see the answer.
+    else if (size > maxDrainedBytes) break;
   }
+  if (size > maxBodyBytes) throw new RequestTooLargeError(`A request may have ${String(maxBodyBytes)} bytes.`);
   return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
 }
 

@@ -1,8 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BaseWallet, getAddress } from 'ethers';
-import { createClient } from 'graphql-ws';
 import { SiweMessage } from 'siwe';
-import WebSocket from 'ws';
 import { CommandError, exitCodes } from './errors.ts';
 
 /** A transaction that the API prepared for its caller to sign. */
@@ -24,13 +22,31 @@ const failureCodes = {
   ForbiddenError: exitCodes.forbidden,
   NotFoundError: exitCodes.notFound,
   ValidationError: exitCodes.usage,
+  ContractRefusalError: exitCodes.failure,
+  UnavailableError: exitCodes.unavailable,
 } as const;
+
+interface Refusal {
+  message: string;
+  extensions?: { code?: string };
+}
+
+/** GraphQL errors that say that the question was wrong, not the answer. */
+const usageErrors = new Set(['BAD_USER_INPUT', 'GRAPHQL_VALIDATION_FAILED', 'GRAPHQL_PARSE_FAILED']);
+const forbiddenErrors = new Set(['UNAUTHENTICATED', 'FORBIDDEN']);
 
 /** Speaks GraphQL with the API. */
 export class ApiClient {
   private token: string | undefined;
+  private readonly domain: string;
 
-  constructor(readonly graphqlUrl: string) {}
+  /** @param domain that the API's sign-in messages name; the host of its URL unless given */
+  constructor(
+    readonly graphqlUrl: string,
+    domain?: string,
+  ) {
+    this.domain = domain ?? new URL(graphqlUrl).host;
+  }
 
   /** Runs a query or mutation. @throws CommandError when the API is unreachable or refuses the document */
   async query<T>(document: string, variables: Record<string, unknown> = {}): Promise<T> {
@@ -52,10 +68,19 @@ export class ApiClient {
         { cause },
       );
     }
-    const { data, errors } = (await response.json()) as { data?: T; errors?: { message: string }[] };
-    if (errors !== undefined && errors.length > 0)
-      throw new CommandError(exitCodes.failure, `The API refuses: ${errors.map((error) => error.message).join('; ')}`);
-    if (data === undefined)
+    let answer: { data?: T | null; errors?: Refusal[] };
+    try {
+      answer = (await response.json()) as typeof answer;
+    } catch (cause) {
+      throw new CommandError(
+        exitCodes.unavailable,
+        `${this.graphqlUrl} answers with status ${String(response.status)} and something other than GraphQL. Is --api right? It ends with /graphql.`,
+        { cause },
+      );
+    }
+    const { data, errors = [] } = answer;
+    if (errors.length > 0) throw refused(errors);
+    if (data == null)
       throw new CommandError(exitCodes.unavailable, `The API answered ${String(response.status)} without data.`);
     return data;
   }
@@ -71,10 +96,10 @@ export class ApiClient {
   }
 
   /** Signs in with Ethereum; later calls carry the token. */
-  async signIn(wallet: BaseWallet, chainId: number, domain = 'localhost'): Promise<void> {
+  async signIn(wallet: BaseWallet, chainId: number): Promise<void> {
     const { signInNonce } = await this.query<{ signInNonce: string }>('mutation { signInNonce }');
     const message = new SiweMessage({
-      domain,
+      domain: this.domain,
       address: getAddress(wallet.address),
       statement: 'Sign in to Cotrain',
       uri: this.graphqlUrl,
@@ -84,7 +109,7 @@ export class ApiClient {
     }).prepareMessage();
     const session = await this.mutate<{ token: string }>(
       'signIn',
-      'mutation ($message: String!, $signature: String!) { signIn(message: $message, signature: $signature) { __typename ... on SignInSession { token } ... on ValidationError { message } } }',
+      'mutation ($message: String!, $signature: Bytes!) { signIn(message: $message, signature: $signature) { __typename ... on SignInSession { token } ... on Failure { message } } }',
       { message, signature: await wallet.signMessage(message) },
     );
     this.token = session.token;
@@ -97,50 +122,25 @@ export class ApiClient {
     variableList: string,
     variables: Record<string, unknown>,
   ): Promise<UnsignedTransaction> {
-    const failures = ['UnauthenticatedError', 'ForbiddenError', 'NotFoundError', 'ValidationError']
-      .map((type) => `... on ${type} { message }`)
-      .join(' ');
     const list = (text: string): string => (text === '' ? '' : `(${text})`);
     return this.mutate(
       name,
-      `mutation ${list(variableList)} { ${name}${list(argumentList)} { __typename ... on UnsignedTransaction { chainId to data valueWei summary } ${failures} } }`,
+      `mutation ${list(variableList)} { ${name}${list(argumentList)} { __typename ... on UnsignedTransaction { chainId to data valueWei summary } ... on Failure { message } } }`,
       variables,
     );
   }
 
-  /** Results of a subscription until the signal. */
-  async *subscribe<T>(document: string, variables: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<T> {
-    const client = createClient({
-      url: this.graphqlUrl.replace(/^http/, 'ws'),
-      webSocketImpl: WebSocket,
-      retryAttempts: 10,
-    });
-    const results = client.iterate<T>({ query: document, variables });
-    const stop = (): void => {
-      void client.dispose();
-    };
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      for await (const { data, errors } of results) {
-        if (errors !== undefined)
-          throw new CommandError(exitCodes.failure, errors.map((error) => error.message).join('; '));
-        if (data != null) yield data;
-      }
-    } finally {
-      signal.removeEventListener('abort', stop);
-      await client.dispose();
-    }
-  }
-
-  /** Asks again until `done` holds. @throws CommandError after `timeoutMs` */
+  /** Asks again until `done` holds. @throws CommandError after `timeoutMs`, or with exit code 130 after `signal` */
   async waitFor<T>(
     what: string,
     question: () => Promise<T>,
     done: (answer: T) => boolean,
     timeoutMs: number,
+    signal?: AbortSignal,
   ): Promise<T> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
+      if (signal?.aborted === true) throw new CommandError(exitCodes.interrupted, 'Interrupted.');
       const answer = await question();
       if (done(answer)) return answer;
       if (performance.now() > deadline)
@@ -151,4 +151,14 @@ export class ApiClient {
       await delay(250);
     }
   }
+}
+
+function refused(errors: readonly Refusal[]): CommandError {
+  const code = errors[0]?.extensions?.code ?? '';
+  const exitCode = usageErrors.has(code)
+    ? exitCodes.usage
+    : forbiddenErrors.has(code)
+      ? exitCodes.forbidden
+      : exitCodes.failure;
+  return new CommandError(exitCode, `The API refuses: ${errors.map((error) => error.message).join('; ')}`);
 }

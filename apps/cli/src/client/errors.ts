@@ -1,3 +1,6 @@
+import { ProtocolError } from '@cotrain/protocol';
+import { NotFoundError } from '@cotrain/swarm';
+
 /** Exit codes that scripts can rely on. */
 export const exitCodes = {
   ok: 0,
@@ -7,6 +10,8 @@ export const exitCodes = {
   unavailable: 4,
   verificationFailed: 5,
   forbidden: 6,
+  /** 128 + SIGINT, as shells have it. */
+  interrupted: 130,
 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
@@ -21,4 +26,17 @@ export class CommandError extends Error {
   ) {
     super(message, options);
   }
+}
+
+/** What the command line says and returns for an error of any part; null for one that nobody foresaw. */
+export function explain(error: unknown): { exitCode: ExitCode; message: string } | null {
+  if (!(error instanceof Error)) return null;
+  const { message } = error;
+  if (error instanceof CommandError) return { exitCode: error.exitCode, message };
+  if (error instanceof NotFoundError) return { exitCode: exitCodes.notFound, message };
+  if (error instanceof ProtocolError) return { exitCode: exitCodes.usage, message };
+  // Every library's errors say whether the same call may succeed later.
+  const { retryable } = error as { retryable?: unknown };
+  if (typeof retryable !== 'boolean') return null;
+  return { exitCode: retryable ? exitCodes.unavailable : exitCodes.failure, message };
 }

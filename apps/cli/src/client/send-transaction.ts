@@ -1,5 +1,5 @@
-import type { Wallet } from 'ethers';
 import { asChainError, sampledQuorumAbi, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
+import type { Log, Wallet } from 'ethers';
 import type { UnsignedTransaction } from './api-client.ts';
 import { CommandError, exitCodes } from './errors.ts';
 
@@ -7,32 +7,41 @@ import { CommandError, exitCodes } from './errors.ts';
 export interface SentTransaction {
   hash: string;
   gasUsed: bigint;
+  /** gasUsed at the price that was paid. */
+  gasWei: bigint;
+  logs: readonly Log[];
 }
 
 const errorAbi = [...trainingMarketAbi, ...trainerRegistryAbi, ...sampledQuorumAbi].filter(
   (entry) => entry.type === 'error',
 );
+/** How long a transaction may wait for its block. */
+const minedTimeoutMs = 300_000;
 
-/** Signs a prepared transaction with the user's own key, sends it and waits until it is mined. */
+/**
+ * Signs a prepared transaction with the user's own key, sends it and waits until it is mined.
+ * @throws CommandError: 1 when the contract refuses it, 2 on another chain, 4 when the chain does not answer
+ */
 export async function sendTransaction(
   wallet: Wallet,
   transaction: Pick<UnsignedTransaction, 'to' | 'data' | 'valueWei'> & { chainId?: number },
 ): Promise<SentTransaction> {
-  const chainId = Number((await wallet.provider?.getNetwork())?.chainId ?? 0);
-  if (transaction.chainId !== undefined && transaction.chainId !== chainId) {
-    throw new CommandError(
-      exitCodes.usage,
-      `The transaction is for chain ${String(transaction.chainId)}, but the RPC URL leads to chain ${String(chainId)}.`,
-    );
-  }
   const call = { to: transaction.to, data: transaction.data, value: BigInt(transaction.valueWei) };
   try {
+    const chainId = Number((await wallet.provider?.getNetwork())?.chainId ?? 0);
+    if (transaction.chainId !== undefined && transaction.chainId !== chainId) {
+      throw new CommandError(
+        exitCodes.usage,
+        `The transaction is for chain ${String(transaction.chainId)}, but --rpc leads to chain ${String(chainId)}. Name an RPC URL of the market's chain.`,
+      );
+    }
     // Others act in the same block: the payer whose share turns out to be the last one pays for opening the auction.
     const estimate = await wallet.estimateGas(call);
     const sent = await wallet.sendTransaction({ ...call, gasLimit: (estimate * 3n) / 2n + 50_000n });
-    const receipt = await sent.wait();
+    const receipt = await sent.wait(1, minedTimeoutMs);
     if (receipt === null) throw new CommandError(exitCodes.unavailable, 'The transaction was dropped; try again.');
-    return { hash: receipt.hash, gasUsed: receipt.gasUsed };
+    const { hash, gasUsed, gasPrice, logs } = receipt;
+    return { hash, gasUsed, gasWei: gasUsed * gasPrice, logs };
   } catch (error) {
     if (error instanceof CommandError) throw error;
     const reason = asChainError(error, 'sending the transaction', errorAbi);

@@ -1,92 +1,160 @@
-import { cpus, loadavg, totalmem } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
-import type { AvailabilityWindow, Weekday } from '@cotrain/protocol';
-import { type Command, InvalidArgumentError } from 'commander';
-import { formatEther } from 'ethers';
+import { cpus, totalmem } from 'node:os';
+import { type AvailabilityWindow, type BackendName, backendNames } from '@cotrain/protocol';
+import { type Command, Option } from 'commander';
 import type { ApiClient } from '../client/api-client.ts';
-import { sendTransaction } from '../client/send-transaction.ts';
+import { Connection, type ConnectionFlags, withConnection, withKey } from '../client/connection.ts';
+import { hours } from '../client/parse-hours.ts';
 import {
-  connect,
-  connectSigned,
-  type ConnectionFlags,
+  backend,
+  decimal,
+  decimalAmount,
   etherAmount,
   positiveInteger,
-  printResult,
-  withConnection,
-} from './options.ts';
-import { IdleDetector } from './idle-detector.ts';
+  tokenAddress,
+  wholeNumber,
+} from '../client/parse-value.ts';
+import { poolPrice, type PoolPrice } from '../client/pool-price.ts';
+import { depositStake } from '../client/deposit-stake.ts';
+import { TokenBook } from '../client/token-book.ts';
+import { printResult } from '../terminal/result.ts';
+import { runPool } from './pool-run.ts';
 
-interface RegisterFlags extends ConnectionFlags {
+export interface CapacityFlags extends ConnectionFlags {
   name: string;
-  floorPrice: bigint;
+  token?: string[];
+  floorPrice: string;
   margin: number;
   gpuCount: number;
   gpuMemoryMib: number;
+  backend?: BackendName[];
   hours?: AvailabilityWindow[];
   stake?: bigint;
 }
-interface RunFlags extends RegisterFlags {
+export interface RunFlags extends CapacityFlags {
   idleAfter: number;
   maxLoad: number;
+  fromBlock: number;
+  confirmations: number;
+  logLevel: string;
 }
 
-/** Reads hours such as `mon,tue@22:00+480@Europe/Berlin`: days, start, minutes, time zone. */
-function hours(text: string, all: AvailabilityWindow[] = []): AvailabilityWindow[] {
-  const parts = /^([a-z,]+)@(\d\d:\d\d)\+(\d+)@(.+)$/.exec(text);
-  if (parts === null)
-    throw new InvalidArgumentError('write DAYS@HH:MM+MINUTES@ZONE, such as sat,sun@00:00+1440@Europe/Berlin.');
-  return [
-    ...all,
-    {
-      days: (parts[1] ?? '').split(',') as Weekday[],
-      start: parts[2] ?? '',
-      durationMinutes: Number(parts[3]),
-      timeZone: parts[4] ?? '',
-    },
-  ];
-}
+const registerExample = `
+The pool bids with the address of your key, which the API's signer must hold; on the local stack it holds those of
+.cotrain/keys/pool-1 to pool-4. A pool of your own machine needs no such API: see \`cotrain pool run\`.
+The floor price is one number for all tokens of a pool, so they must have the same decimals; register another pool for
+what has another price. The stake is in ETH whatever the token.
 
-/** pool register, list, run. */
+Examples:
+  $ cotrain pool register --name night-shift --floor-price 0.5 --hours weekdays@22:00+480@Europe/Berlin \\
+      --stake 2 --key-file .cotrain/keys/pool-1
+  $ cotrain pool register --name for-dollars --token 0x... --floor-price 1.5 --key-file .cotrain/keys/pool-1
+`;
+
+const runExample = `
+Runs what it takes on this machine: a signer with your key, and an API that looks for offers, bids and trains. It takes
+new work in its hours while others leave the processors alone, and pauses as soon as they do not; a job that runs goes
+on at low priority. Ctrl-C stops it; a job that was running goes on from its checkpoint with the next \`pool run\`.
+Your stake is lost if an awarded job is not finished in its time.
+
+Examples:
+  $ cotrain pool run --name my-desk --floor-price 0.2 --stake 1 --key-file .cotrain/keys/pool-1
+  $ cotrain pool run --name my-desk --floor-price 0.2 --hours daily@22:00+600@Europe/Berlin --idle-after 600 \\
+      --api https://api.example.org/graphql --rpc https://rpc.example.org --swarm http://localhost:1633 \\
+      --from-block 7000000 --key-file key
+`;
+
+/** pool register, run, list, pause, resume. */
 export function addPoolCommands(program: Command): void {
   const pool = program.command('pool').description('pools: capacity for sale');
-  const capacity = (command: Command): Command =>
-    withConnection(command)
-      .requiredOption('--name <name>', 'name of the pool, a DNS label')
-      .option('--floor-price <ETH>', 'least price of a GPU-hour', etherAmount, etherAmount('0.1'))
-      .option('--margin <bps>', 'on top of the floor price, in hundredths of a percent', Number, 0)
-      .option('--gpu-count <count>', 'GPUs', positiveInteger, 1)
-      .option('--gpu-memory-mib <MiB>', 'memory of each GPU', positiveInteger, 8_192)
-      .option('--hours <window>', 'when the pool takes work; repeat for more; always unless given', hours)
-      .option('--stake <ETH>', 'deposit this stake first', etherAmount);
-  capacity(pool.command('register').description('register a pool, or change the one of that name'))
-    .addHelpText(
-      'after',
-      '\nExample:\n  $ cotrain pool register --name night-shift --floor-price 0.5 --hours mon,tue,wed,thu,fri@22:00+480@Europe/Berlin --stake 2 --key-file .cotrain/keys/pool-1\n',
-    )
-    .action(async (flags: RegisterFlags) => {
-      const { id } = await register(flags);
-      printResult(flags, { id }, () => [`pool ${id} is registered`]);
+  const register = pool.command('register').description('register a pool, or change the one of that name');
+  capacity(withKey(withConnection(register, ['api', 'rpc'])))
+    .addHelpText('after', registerExample)
+    .action(async (flags: CapacityFlags) => {
+      const connection = new Connection(flags);
+      const { api, wallet } = await connection.signedIn();
+      const price = await poolPrice(connection, flags.floorPrice, flags.token);
+      if (flags.stake !== undefined) await depositStake(api, wallet, wallet.address, flags.stake);
+      const { id } = await registerPool(api, wallet.address, flags, price);
+      printResult(flags, { id, wallet: wallet.address }, () => [`pool ${id} is registered`]);
     });
-  withConnection(pool.command('list').description('list pools')).action(async (flags: ConnectionFlags) => {
-    const { api } = await connect(flags);
-    const { pools } = await api.query<{ pools: { nodes: PoolAnswer[] } }>(
-      '{ pools(first: 100) { nodes { id wallet gpuCount gpuMemoryMiB floorPriceWeiPerGpuHour paused } } }',
-    );
-    printResult(flags, pools.nodes, () =>
-      pools.nodes.map(
-        (each) =>
-          `${each.id.padEnd(24)} ${String(each.gpuCount)} GPU, ${String(each.gpuMemoryMiB)} MiB, ${formatEther(each.floorPriceWeiPerGpuHour)} ETH an hour${each.paused ? ', paused' : ''}`,
-      ),
-    );
-  });
-  capacity(pool.command('run').description('offer this machine while it is idle; Ctrl-C pauses the pool'))
-    .option('--idle-after <seconds>', 'how long the machine must be quiet before it takes work', positiveInteger, 300)
-    .option('--max-load <load>', 'load per processor up to which the machine counts as quiet', Number, 0.5)
-    .addHelpText(
-      'after',
-      '\nA pool of one machine: it takes new work only while you do not need the machine. A job that runs is not interrupted.\n\nExample:\n  $ cotrain pool run --name my-desk --floor-price 0.2 --idle-after 600 --key-file .cotrain/keys/pool-1\n',
+  const run = pool.command('run').description('offer this one machine while it is idle, until Ctrl-C');
+  capacity(withKey(withConnection(run, ['api', 'rpc', 'swarm'], 'a JSON line for each change')))
+    .option('--idle-after <seconds>', 'how long others must leave the machine alone', wholeNumber, 300)
+    .option('--max-load <part>', 'part of the processors that others may use meanwhile, 0 to 1', decimal, 0.25)
+    .option('--from-block <number>', "block of the market's deployment, to search its events from", wholeNumber, 0)
+    .option('--confirmations <blocks>', 'blocks before an award or a transaction counts as final', wholeNumber, 2)
+    .addOption(
+      new Option('--log-level <level>', 'of the messages on standard error')
+        .choices(['debug', 'info', 'warn'])
+        .default('warn'),
     )
-    .action(run);
+    .addHelpText('after', runExample)
+    .action(runPool);
+  addList(pool);
+  addPause(pool, 'pause', true, 'let a pool take no new work');
+  addPause(pool, 'resume', false, 'let a pool take work again');
+}
+
+function capacity(command: Command): Command {
+  return command
+    .requiredOption('--name <name>', 'name of the pool, a DNS label')
+    .option(
+      '--token <address>',
+      'token that it takes as payment: ETH or an ERC-20 contract; repeat for more; ETH unless given',
+      tokenAddress,
+    )
+    .addOption(
+      new Option('--floor-price <amount>', 'least price of a GPU-hour, in ETH or the token')
+        .argParser(decimalAmount)
+        .default('0.1', '0.1'),
+    )
+    .option('--margin <bps>', 'on top of the floor price, in hundredths of a percent', wholeNumber, 0)
+    .option('--gpu-count <count>', 'GPUs', positiveInteger, 1)
+    .option('--gpu-memory-mib <MiB>', 'memory of each GPU', positiveInteger, 8_192)
+    .option(
+      '--backend <name>',
+      `TensorFlow.js backend that is installed (${backendNames.join(', ')}); repeat for more; wasm and cpu unless given`,
+      backend,
+    )
+    .option(
+      '--hours <window>',
+      'when the pool takes work: DAYS@HH:MM+MINUTES@ZONE; repeat for more; always unless given',
+      hours,
+    )
+    .option('--stake <ETH>', 'deposit this stake first', etherAmount);
+}
+
+function addList(pool: Command): void {
+  withConnection(pool.command('list').description('list the pools of an API'), ['api', 'rpc'])
+    .addHelpText('after', '\nExample:\n  $ cotrain pool list --json\n')
+    .action(async (flags: ConnectionFlags) => {
+      const connection = new Connection(flags);
+      const api = await connection.api();
+      const { pools } = await api.query<{ pools: { nodes: PoolAnswer[] } }>(
+        '{ pools(first: 100) { nodes { id wallet gpuCount gpuMemoryMiB floorPriceWeiPerGpuHour tokens paused } } }',
+      );
+      const tokens = flags.json === true ? [] : pools.nodes.flatMap((each) => each.tokens);
+      const amount = await new TokenBook(connection).reader(tokens);
+      printResult(flags, pools.nodes, () =>
+        pools.nodes.length === 0
+          ? ['There is no pool yet.']
+          : pools.nodes.map(
+              (each) =>
+                `${each.id.padEnd(24)} ${String(each.gpuCount)} GPU, ${String(each.gpuMemoryMiB)} MiB, ${each.tokens.map((token) => amount(token, each.floorPriceWeiPerGpuHour)).join(' or ')} an hour${each.paused ? ', paused' : ''}`,
+            ),
+      );
+    });
+}
+
+function addPause(pool: Command, name: 'pause' | 'resume', paused: boolean, description: string): void {
+  const command = pool.command(name).description(description).argument('<pool>', 'name of the pool');
+  withKey(withConnection(command, ['api', 'rpc']))
+    .addHelpText('after', `\nExample:\n  $ cotrain pool ${name} night-shift --key-file .cotrain/keys/pool-1\n`)
+    .action(async (id: string, flags: ConnectionFlags) => {
+      const { api } = await new Connection(flags).signedIn();
+      await setPoolPaused(api, id, paused);
+      printResult(flags, { id, paused }, () => [`pool ${id} ${paused ? 'takes no new work' : 'takes work'}`]);
+    });
 }
 
 interface PoolAnswer {
@@ -95,67 +163,43 @@ interface PoolAnswer {
   gpuCount: number;
   gpuMemoryMiB: number;
   floorPriceWeiPerGpuHour: string;
+  tokens: string[];
   paused: boolean;
 }
 
-async function register(flags: RegisterFlags): Promise<{ id: string; api: ApiClient }> {
-  const { api, wallet } = await connectSigned(flags);
-  if (flags.stake !== undefined) {
-    const deposit = await api.prepare(
-      'prepareDepositStake',
-      'trainer: $trainer, amountWei: $amountWei',
-      '$trainer: String!, $amountWei: String!',
-      { trainer: wallet.address, amountWei: String(flags.stake) },
-    );
-    await sendTransaction(wallet, deposit);
-  }
-  const { id } = await api.mutate<{ id: string }>(
+const failures = '... on Failure { message }';
+
+export function registerPool(
+  api: ApiClient,
+  wallet: string,
+  flags: CapacityFlags,
+  price: PoolPrice,
+): Promise<{ id: string }> {
+  return api.mutate<{ id: string }>(
     'registerPool',
-    'mutation ($input: RegisterPoolInput!) { registerPool(input: $input) { __typename ... on Pool { id } ... on UnauthenticatedError { message } ... on ForbiddenError { message } ... on ValidationError { message } } }',
+    `mutation ($input: RegisterPoolInput!) { registerPool(input: $input) { __typename ... on Pool { id } ${failures} } }`,
     {
       input: {
         name: flags.name,
-        wallet: wallet.address,
+        wallet,
         gpuCount: flags.gpuCount,
         gpuMemoryMiB: flags.gpuMemoryMib,
         cpuMilli: cpus().length * 1_000,
         memoryMiB: Math.floor(totalmem() / 2 ** 20),
-        floorPriceWeiPerGpuHour: String(flags.floorPrice),
+        floorPriceWeiPerGpuHour: String(price.floorPriceUnits),
+        tokens: price.tokens,
         marginBps: flags.margin,
-        backends: ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'],
+        backends: flags.backend ?? ['wasm', 'cpu'],
         windows: flags.hours ?? [],
       },
     },
   );
-  return { id, api };
 }
 
-async function run(flags: RunFlags): Promise<void> {
-  const { id, api } = await register(flags);
-  const stopping = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      stopping.abort();
-    });
-  }
-  const detector = new IdleDetector({ idleAfterMs: flags.idleAfter * 1000, maxLoad: flags.maxLoad });
-  let paused: boolean | null = null;
-  const setPaused = async (value: boolean, why: string): Promise<void> => {
-    if (paused === value) return;
-    await api.mutate(
-      'setPoolPaused',
-      'mutation ($id: ID!, $paused: Boolean!) { setPoolPaused(id: $id, paused: $paused) { __typename ... on ForbiddenError { message } ... on NotFoundError { message } } }',
-      { id, paused: value },
-    );
-    paused = value;
-    printResult(flags, { pool: id, paused: value, why }, () => [
-      `${new Date().toISOString()} pool ${id} ${value ? 'pauses' : 'takes work'}: ${why}`,
-    ]);
-  };
-  while (!stopping.signal.aborted) {
-    const idle = detector.observe((loadavg()[0] ?? 0) / cpus().length, performance.now());
-    await setPaused(!idle, idle ? 'the machine is idle' : 'the machine is in use');
-    await delay(2_000, undefined, { signal: stopping.signal }).catch(() => undefined); // aborted: the loop's condition ends it
-  }
-  await setPaused(true, 'stopping');
+export async function setPoolPaused(api: ApiClient, id: string, paused: boolean): Promise<void> {
+  await api.mutate(
+    'setPoolPaused',
+    `mutation ($id: ID!, $paused: Boolean!) { setPoolPaused(id: $id, paused: $paused) { __typename ${failures} } }`,
+    { id, paused },
+  );
 }

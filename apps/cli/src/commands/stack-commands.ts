@@ -1,27 +1,35 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { encodeCall, readContract, sampledQuorumAbi } from '@cotrain/chain';
 import { type Command, Option } from 'commander';
-import { Wallet } from 'ethers';
 import { pino } from 'pino';
+import { Connection, dirOption, jsonOption } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
-import { sendTransaction } from '../client/send-transaction.ts';
-import { findStack, isAlive, localRoles, type Stack, startStack } from '../stack/stack.ts';
-import { positiveInteger, printResult } from './options.ts';
+import { port } from '../client/parse-value.ts';
+import type { Stack } from '../stack/stack.ts';
+import { findStack, isAlive, takeOver } from '../stack/stack-file.ts';
+import { printResult } from '../terminal/result.ts';
+import { stopSignal } from '../terminal/stop-signal.ts';
 
 interface UpFlags {
   dir: string;
   port: number;
-  rpcPort?: number;
-  storePort?: number;
+  rpcPort: number;
+  storePort: number;
   databaseUrl?: string;
   logLevel: string;
+  json?: boolean;
 }
 
-const dirOption = (): Option =>
-  new Option('--dir <folder>', 'folder that holds all state').env('COTRAIN_DIR').default('.cotrain');
-const validatorStakeWei = 10n ** 18n;
+const upExample = `
+Everything is kept in the folder: stop the stack and start it again, and offers, jobs and checkpoints go on. Test keys
+of payers, pools and validators are in its keys/, each of an account with 10,000 test ETH.
+
+Examples:
+  $ cotrain up
+  $ cotrain up --port 4000 --rpc-port 8545 --dir ~/cotrain
+  $ cotrain up --json > stack.json &
+`;
 
 /** up, down, status. */
 export function addStackCommands(program: Command): void {
@@ -29,86 +37,124 @@ export function addStackCommands(program: Command): void {
     .command('up')
     .description('start chain, contracts, store, signer and API on this machine; Ctrl-C stops them, state is kept')
     .addOption(dirOption())
-    .option('--port <port>', 'port of the API', positiveInteger, 4_000)
-    .option('--rpc-port <port>', 'port of the chain; a free one unless given', positiveInteger)
-    .option('--store-port <port>', 'port of the store; a free one unless given', positiveInteger)
+    .option('--port <port>', 'port of the API; 0 takes a free one', port, 4_000)
+    .option('--rpc-port <port>', 'port of the chain; 0 takes a free one', port, 0)
+    .option('--store-port <port>', 'port of the store; 0 takes a free one', port, 0)
     .addOption(new Option('--database-url <url>', 'PostgreSQL instead of the embedded database').env('DATABASE_URL'))
-    .option('--log-level <level>', 'debug, info or warn', 'info')
-    .addHelpText(
-      'after',
-      '\nExample:\n  $ cotrain up --port 4000\n  $ cotrain pool register --name my-pool --key-file .cotrain/keys/pool-1 --floor-price 1\n',
+    .addOption(
+      new Option('--log-level <level>', 'of the messages on standard error')
+        .choices(['debug', 'info', 'warn'])
+        .default('warn'),
     )
+    .addOption(jsonOption('one JSON document with the URLs when it is ready'))
+    .addHelpText('after', upExample)
     .action(up);
   program
     .command('down')
-    .description('stop the stack that runs on a folder')
+    .description('stop the stack that runs on a folder, or what is left of it')
     .addOption(dirOption())
-    .action(async ({ dir }: { dir: string }) => {
-      const stack = await findStack(dir);
-      if (stack === null) {
-        console.log(`No stack runs on ${dir}.`);
-        return;
-      }
-      process.kill(stack.pid, 'SIGTERM');
-      const deadline = performance.now() + 60_000;
-      while (isAlive(stack.pid)) {
-        if (performance.now() > deadline)
-          throw new CommandError(exitCodes.failure, `Process ${String(stack.pid)} does not stop.`);
-        await delay(100);
-      }
-      console.log('Stopped.');
-    });
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  $ cotrain down --dir .cotrain\n')
+    .action(down);
   program
     .command('status')
     .description('say what runs and whether it is ready; exit code 4 when it is not')
     .addOption(dirOption())
-    .option('--json', 'print JSON instead of text')
-    .action(async (flags: { dir: string; json?: boolean }) => {
-      const stack = await findStack(flags.dir);
-      if (stack === null)
-        throw new CommandError(exitCodes.unavailable, `No stack runs on ${flags.dir}. Start one with \`cotrain up\`.`);
-      const response = await fetch(stack.graphqlUrl.replace(/graphql$/, 'ready'), {
-        signal: AbortSignal.timeout(15_000),
-      });
-      const ready = (await response.json()) as Record<string, unknown>;
-      printResult(flags, { ...stack, ...ready }, () => [
-        `GraphQL  ${stack.graphqlUrl}`,
-        `chain    ${stack.rpcUrl}: ${String(ready['chain'])}`,
-        `store    ${stack.swarmUrl}: ${String(ready['swarm'])}`,
-        `signer   process ${String(stack.signerPid)}: ${String(ready['signer'])}`,
-        `database ${String(ready['database'])}`,
-      ]);
-      if (ready['ready'] !== true) process.exitCode = exitCodes.unavailable;
-    });
+    .addOption(new Option('--api <url>', 'GraphQL URL; the local stack unless given').env('COTRAIN_API_URL'))
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExamples:\n  $ cotrain status\n  $ until cotrain status > /dev/null; do sleep 1; done\n')
+    .action(status);
 }
 
 async function up(flags: UpFlags): Promise<void> {
-  const logger = pino({ level: flags.logLevel }, pino.destination(2));
+  // Listened for from here on, so that a signal during the start stops everything too.
+  const stopping = stopSignal();
+  const say = (text: string): void => {
+    if (flags.json !== true) console.log(text);
+  };
+  const { startStack } = await import('../stack/stack.ts');
+  const { joinValidators } = await import('../stack/join-validators.ts');
   const stack = await startStack({
     folder: flags.dir,
-    logger,
+    logger: pino({ level: flags.logLevel }, pino.destination(2)),
     apiPort: flags.port,
-    ...(flags.rpcPort === undefined ? {} : { rpcPort: flags.rpcPort }),
-    ...(flags.storePort === undefined ? {} : { storePort: flags.storePort }),
+    rpcPort: flags.rpcPort,
+    storePort: flags.storePort,
     databaseUrl: flags.databaseUrl,
-    onStep: (step) => {
-      console.log(step);
-    },
+    onStep: say,
   });
-  // Listened for from here on, so that a signal during the set-up below stops everything too.
-  const stopped = new Promise<string>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
-  });
-  writeKeyFiles(flags.dir, stack);
-  await joinValidators(stack);
-  console.log(`keys       test keys of payers, pools and validators in ${join(flags.dir, 'keys')}`);
-  console.log(`\nReady: ${stack.api.graphqlUrl}   (Ctrl-C stops it, state stays in ${flags.dir})`);
-  const signal = await stopped;
-  console.log(`\n${signal}: stopping`);
-  await stack.close();
+  try {
+    await writeKeyFiles(flags.dir, stack);
+    await joinValidators(stack);
+    const keys = join(flags.dir, 'keys');
+    const { graphqlUrl } = stack.api;
+    printResult(
+      flags,
+      { graphqlUrl, rpcUrl: stack.anvil.rpcUrl, swarmUrl: stack.store.url, dir: flags.dir, keys, pid: process.pid },
+      () => [
+        `keys       test keys of payers, pools and validators in ${keys}`,
+        '',
+        `Ready: ${graphqlUrl}   (Ctrl-C stops it, state stays in ${flags.dir})`,
+      ],
+    );
+    if (!stopping.aborted) {
+      await new Promise<void>((resolve) => {
+        stopping.addEventListener('abort', () => {
+          resolve();
+        });
+      });
+    }
+    say(`\n${String(stopping.reason)}: stopping`);
+  } finally {
+    await stack.close();
+  }
 }
 
-function writeKeyFiles(folder: string, stack: Stack): void {
+async function down({ dir, json }: { dir: string; json?: boolean }): Promise<void> {
+  const stack = await findStack(dir);
+  if (stack === null) {
+    const left = await takeOver(dir);
+    printResult({ json: json === true }, { stopped: left > 0, pid: null }, () => [
+      left > 0 ? `Stopped ${String(left)} processes that a killed stack had left.` : `No stack runs on ${dir}.`,
+    ]);
+    return;
+  }
+  process.kill(stack.pid, 'SIGTERM');
+  const deadline = performance.now() + 60_000;
+  while (isAlive(stack.pid)) {
+    if (performance.now() > deadline)
+      throw new CommandError(
+        exitCodes.failure,
+        `Process ${String(stack.pid)} has not stopped within a minute. \`kill -9 ${String(stack.pid)}\` ends it; the next \`cotrain up\` cleans up.`,
+      );
+    await delay(100);
+  }
+  printResult({ json: json === true }, { stopped: true, pid: stack.pid }, () => ['Stopped.']);
+}
+
+async function status(flags: { dir: string; api?: string; json?: boolean }): Promise<void> {
+  const stack = flags.api === undefined ? await findStack(flags.dir) : null;
+  const graphqlUrl = await new Connection(flags).url('api');
+  let ready: Record<string, unknown>;
+  try {
+    const response = await fetch(graphqlUrl.replace(/graphql\/?$/, 'ready'), { signal: AbortSignal.timeout(15_000) });
+    ready = (await response.json()) as Record<string, unknown>;
+  } catch (cause) {
+    throw new CommandError(exitCodes.unavailable, `The API at ${graphqlUrl} does not answer.`, { cause });
+  }
+  const part = (name: string): string => String(ready[name]);
+  printResult(flags, { graphqlUrl, ...stack, ...ready }, () => [
+    `GraphQL  ${graphqlUrl}`,
+    `chain    ${stack === null ? '' : `${stack.rpcUrl}: `}${part('chain')}`,
+    `store    ${stack === null ? '' : `${stack.swarmUrl}: `}${part('swarm')}`,
+    `signer   ${stack === null ? '' : `process ${String(stack.signerPid)}: `}${part('signer')}`,
+    `database ${part('database')}`,
+  ]);
+  if (ready['ready'] !== true) process.exitCode = exitCodes.unavailable;
+}
+
+async function writeKeyFiles(folder: string, stack: Stack): Promise<void> {
+  const { localRoles } = await import('../stack/stack.ts');
   const keys = join(folder, 'keys');
   mkdirSync(keys, { recursive: true, mode: 0o700 });
   const roles = { payer: localRoles.payers, pool: localRoles.pools, validator: localRoles.validators };
@@ -120,21 +166,5 @@ function writeKeyFiles(folder: string, stack: Stack): void {
         { mode: 0o600 },
       );
     });
-  }
-}
-
-/** A market without validators can check nothing: the local ones join at the first start. */
-async function joinValidators(stack: Stack): Promise<void> {
-  const { quorum } = stack.deployment;
-  const { data } = encodeCall({ abi: sampledQuorumAbi, functionName: 'join', args: [] });
-  for (const index of localRoles.validators) {
-    const wallet = new Wallet(stack.anvil.accounts[index]?.privateKey ?? '', stack.provider);
-    const stakeWei = await readContract(stack.provider, {
-      abi: sampledQuorumAbi,
-      address: quorum,
-      functionName: 'validatorStake',
-      args: [wallet.address as `0x${string}`],
-    });
-    if (stakeWei === 0n) await sendTransaction(wallet, { to: quorum, data, valueWei: String(validatorStakeWei) });
   }
 }

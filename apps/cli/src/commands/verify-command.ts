@@ -1,10 +1,34 @@
-import { parseReference } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
-import { parseHeaderJson, verifyCommitment } from '@cotrain/trainer';
 import type { Command } from 'commander';
-import { CommandError, exitCodes } from '../client/errors.ts';
-import { fetchOffer } from './offer-commands.ts';
-import { connect, type ConnectionFlags, positiveInteger, printResult, withConnection } from './options.ts';
+import { readCommittedOffer } from '../client/committed-offer.ts';
+import { Connection, type ConnectionFlags, withConnection } from '../client/connection.ts';
+import { exitCodes } from '../client/errors.ts';
+import { address, positiveInteger, wholeNumber } from '../client/parse-value.ts';
+import { printResult } from '../terminal/result.ts';
+import { Story } from '../terminal/story.ts';
+
+interface VerifyFlags extends ConnectionFlags {
+  market?: string;
+  fromBlock: number;
+  sample: number;
+}
+
+const example = `
+The JobHeader and the commitment are read from the chain, log, model and data from Swarm; each chunk is checked
+against its reference. Segments are drawn with this machine's randomness and executed again from the committed state
+before them. The API is asked for nothing but the market's address, and with --market not even for that.
+
+Exit codes: 0 what was checked is right; 5 it is not (wrong, or not to be had); 3 there is no such offer or no
+commitment yet; 4 chain or store do not answer now.
+
+Examples:
+  $ cotrain verify 1 --sample 5
+  $ cotrain verify 1 --market 0x5FbDB2315678afecb367f032d93F642f64180aa3 \\
+      --rpc https://rpc.example.org --swarm http://localhost:1633 --from-block 7000000
+`;
+
+/** A store that restarts is waited for. */
+const storePatienceMs = 15_000;
 
 /** verify: what a drawn validator does, for anybody. */
 export function addVerifyCommand(program: Command): void {
@@ -13,34 +37,47 @@ export function addVerifyCommand(program: Command): void {
       .command('verify')
       .description("re-execute a random sample of an offer's published log")
       .argument('<offer>', 'id of the offer', positiveInteger),
+    ['api', 'rpc', 'swarm'],
   )
     .option('--sample <segments>', 'segments to execute again', positiveInteger, 3)
-    .addHelpText(
-      'after',
-      '\nExit code 0: what was checked is right. 5: it is not. 4: the network does not let it be checked now.\n\nExample:\n  $ cotrain verify 1 --sample 5\n',
-    )
-    .action(async (offerId: number, flags: ConnectionFlags & { sample: number }) => {
-      const { api, swarmUrl } = await connect(flags);
-      const offer = await fetchOffer(api, offerId);
-      if (offer.logReference === null || offer.modelReference === null)
-        throw new CommandError(
-          exitCodes.notFound,
-          `Offer ${String(offerId)} has no commitment yet: it is ${offer.state}.`,
-        );
-      const verdict = await verifyCommitment({
-        store: new SwarmClient({ url: swarmUrl }),
-        header: parseHeaderJson(offer.headerJson),
-        logReference: parseReference(offer.logReference, 'logReference'),
-        modelReference: parseReference(offer.modelReference, 'modelReference'),
-        sample: flags.sample,
-        onSegment: (segment) => {
-          if (flags.json !== true)
-            console.log(
-              `segment ${String(segment.segment).padStart(5)}  ${segment.ok ? 'agrees' : 'DIFFERS'}  largest difference ${segment.maxAbsoluteError.toExponential(2)}`,
-            );
-        },
-      });
-      printResult(flags, verdict, () => [`${verdict.vote} (evidence ${verdict.evidence})`]);
-      if (verdict.vote !== 'Valid') process.exitCode = exitCodes.verificationFailed;
-    });
+    .option('--market <address>', "the market's contract, instead of asking the API", address)
+    .option('--from-block <number>', 'block to search the events from', wholeNumber, 0)
+    .addHelpText('after', example)
+    .action(verify);
+}
+
+async function verify(offerId: number, flags: VerifyFlags): Promise<void> {
+  const connection = new Connection(flags);
+  const market =
+    flags.market ??
+    (await (await connection.api()).query<{ market: { market: string } }>('{ market { market } }')).market.market;
+  const { trainer, ...commitment } = await readCommittedOffer(
+    await connection.provider(),
+    market,
+    offerId,
+    flags.fromBlock,
+  );
+  const swarm = new SwarmClient({ url: await connection.url('swarm'), retries: 2 });
+  // TensorFlow takes seconds to load: only a command that needs it waits.
+  const { verifyCommitment } = await import('@cotrain/trainer');
+  const story = new Story(process.stdout);
+  const say = (text: string): void => {
+    if (flags.json !== true) story.line(text);
+  };
+  say(`offer ${String(offerId)}, trained by ${trainer}`);
+  const verdict = await verifyCommitment({
+    store: swarm,
+    ...commitment,
+    sample: flags.sample,
+    patience: { storePatienceMs },
+    onSegment: ({ segment, ok, maxAbsoluteError }) => {
+      say(
+        `segment ${String(segment).padStart(5)}  ${ok ? 'agrees ' : 'DIFFERS'}  largest difference ${maxAbsoluteError.toExponential(2)}`,
+      );
+    },
+  });
+  printResult(flags, { offerId, trainer, ...verdict }, () => [
+    `${verdict.vote}${verdict.reason === undefined ? '' : `: ${verdict.reason}`} (evidence ${verdict.evidence})`,
+  ]);
+  if (verdict.vote !== 'Valid') process.exitCode = exitCodes.verificationFailed;
 }

@@ -15,9 +15,13 @@ export async function readBalances(
   accounts: readonly Account[],
   blockNumber: number,
 ): Promise<Balances> {
-  const balances: Balances = new Map();
-  for (const { address } of accounts) balances.set(address, await provider.getBalance(address, blockNumber));
-  return balances;
+  const balances = await Promise.all(
+    accounts.map(async ({ address }): Promise<[string, bigint]> => [
+      address,
+      await provider.getBalance(address, blockNumber),
+    ]),
+  );
+  return new Map(balances);
 }
 
 /** What all transactions of a range of blocks paid for gas, in wei. */
@@ -31,11 +35,4 @@ export async function gasPaid(provider: JsonRpcProvider, fromBlock: number, toBl
     for (const { gasUsed, effectiveGasPrice } of receipts) paidWei += BigInt(gasUsed) * BigInt(effectiveGasPrice);
   }
   return paidWei;
-}
-
-/** Wei as ETH with all 18 digits, so that a column of them can be checked by eye. */
-export function ether(wei: bigint): string {
-  const sign = wei < 0n ? '-' : '';
-  const digits = String(wei < 0n ? -wei : wei).padStart(19, '0');
-  return `${sign}${digits.slice(0, -18)}.${digits.slice(-18)}`;
 }

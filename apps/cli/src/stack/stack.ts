@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
-import { type Api, startApi } from '@cotrain/api';
+import { mkdir, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Api } from '@cotrain/api';
 import {
   type Anvil,
   deployContracts,
@@ -17,6 +16,16 @@ import { startSwarmStore, type SwarmStore } from '@cotrain/swarm';
 import { JsonRpcProvider, NonceManager, Wallet } from 'ethers';
 import { CommandError, exitCodes } from '../client/errors.ts';
 import { type SignerProcess, startSignerProcess } from './signer-process.ts';
+import {
+  findStack,
+  forgetProcesses,
+  processIdentity,
+  recordProcesses,
+  stackFileOf,
+  takeOver,
+  writeStackFile,
+} from './stack-file.ts';
+import { trainerCommand } from './trainer-command.ts';
 
 /** Which of the local chain's accounts plays what. */
 export const localRoles = { keeper: 0, payers: [1, 2, 3], pools: [4, 5, 6, 7], validators: [8, 9, 10] } as const;
@@ -33,6 +42,8 @@ export interface StackOptions {
   /** Trainer commands of single pools, beside the default. */
   trainerCommands?: Record<string, readonly string[]>;
   onStep?: (step: string) => void;
+  /** What API, signer and trainers are told instead of an endpoint's own URL: a network in between that can fail. */
+  through?: (endpoint: 'rpc' | 'swarm', url: string) => Promise<string>;
 }
 
 /** A whole Cotrain on one machine. */
@@ -46,15 +57,6 @@ export interface Stack {
   close(): Promise<void>;
 }
 
-/** What other commands find a running stack by. */
-export interface StackFile {
-  pid: number;
-  graphqlUrl: string;
-  rpcUrl: string;
-  swarmUrl: string;
-  signerPid: number;
-}
-
 /** Windows that suit one impatient person instead of the world. */
 export const localParameters: DeploymentParameters = {
   unbondingSeconds: 600n,
@@ -66,25 +68,8 @@ export const localParameters: DeploymentParameters = {
   revealWindow: 60,
 };
 
-export const stackFileOf = (folder: string): string => join(folder, 'stack.json');
-
-/** The running stack of a folder, or null. */
-export async function findStack(folder: string): Promise<StackFile | null> {
-  const file = stackFileOf(folder);
-  if (!existsSync(file)) return null;
-  const stack = JSON.parse(await readFile(file, 'utf8')) as StackFile;
-  return isAlive(stack.pid) ? stack : null;
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-    throw error;
-  }
-}
+/** The chain's state is saved every five seconds; a transaction younger than that may be undone by a crash. */
+const signerConfirmations = 8;
 
 /** Starts chain, contracts, store, signer and API, in this order; if one fails, what runs already is stopped. */
 export async function startStack(options: StackOptions): Promise<Stack> {
@@ -98,19 +83,36 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       `A stack runs on ${folder} already (process ${String(running.pid)}). Stop it with \`cotrain down\`, or give another --dir.`,
     );
 
+  const leftovers = await takeOver(folder);
+  if (leftovers > 0) say(`stopped    ${String(leftovers)} processes of a stack that was killed`);
+  // Nest, Prisma and TensorFlow take seconds to load: only a command that needs them waits.
+  const { startApi } = await import('@cotrain/api');
+
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).reverse()) await closer();
     await rm(stackFileOf(folder), { force: true });
+    let failure: unknown;
+    for (const closer of closers.splice(0).reverse()) {
+      // One that fails to stop must not keep the others running.
+      await closer().catch((error: unknown) => {
+        failure ??= error;
+      });
+    }
+    await forgetProcesses(folder);
+    if (failure !== undefined) throw failure as Error;
   };
   try {
+    await recordProcesses(folder, []);
     const anvil = await startAnvil({
       port: options.rpcPort ?? 0,
       blockTimeSeconds: 1,
       stateFile: join(folder, 'chain.json'),
     });
     closers.push(() => anvil.close());
+    await recordProcesses(folder, [anvil.pid]);
     say(`chain      anvil, chain id ${String(anvil.chainId)}, one block a second, ${anvil.rpcUrl}`);
+    const through = options.through ?? ((_, url) => Promise.resolve(url));
+    const rpcUrl = await through('rpc', anvil.rpcUrl);
     const provider = new JsonRpcProvider(anvil.rpcUrl, anvil.chainId, { staticNetwork: true, cacheTimeout: -1 });
     provider.pollingInterval = 200;
     closers.push(() => Promise.resolve(provider.destroy()));
@@ -119,6 +121,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     say(`contracts  market ${deployment.market}, registry ${deployment.registry}, quorum ${deployment.quorum}`);
     const store = await startSwarmStore({ dir: join(folder, 'swarm'), port: options.storePort ?? 0 });
     closers.push(() => store.close());
+    const swarmUrl = await through('swarm', store.url);
     say(`store      Swarm references and Bee's HTTP API, ${store.url}`);
 
     const keyOf = (index: number): string => anvil.accounts[index]?.privateKey ?? '';
@@ -126,19 +129,27 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const privateKeys = [localRoles.keeper, ...localRoles.pools, ...localRoles.validators].map(keyOf);
     const signer = await startSignerProcess({
       folder: join(folder, 'signer'),
-      rpcUrl: anvil.rpcUrl,
+      rpcUrl,
       deployment,
       privateKeys,
+      confirmations: signerConfirmations,
+      onRestart: () => {
+        record().catch((error: unknown) => {
+          options.logger.warn({ error: String(error) }, 'the new signer could not be recorded');
+        });
+      },
     });
+    const record = (): Promise<void> => recordProcesses(folder, [anvil.pid, signer.pid()]);
     closers.push(() => signer.close());
-    say(`signer     its own process (${String(signer.pid)}) with ${String(privateKeys.length)} keys`);
+    await record();
+    say(`signer     its own process (${String(signer.pid())}) with ${String(privateKeys.length)} keys`);
 
     const api = await startApi({
       databaseUrl: options.databaseUrl,
       pgliteFolder: join(folder, 'database'),
-      rpcUrl: anvil.rpcUrl,
+      rpcUrl,
       deployment,
-      swarmUrl: store.url,
+      swarmUrl,
       signerUrl: signer.url,
       signerToken: signer.token,
       port: options.apiPort ?? 0,
@@ -149,30 +160,33 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       awardConfirmations: 1,
       pollMs: 200,
       logger: options.logger,
+    }).catch((cause: unknown) => {
+      if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
+      throw new CommandError(
+        exitCodes.failure,
+        `Port ${String(options.apiPort)} is taken by another program. Give another one with --port.`,
+        { cause },
+      );
     });
     closers.push(() => api.close());
     say(
       `API        GraphQL at ${api.graphqlUrl} on ${options.databaseUrl === undefined ? 'the embedded database' : 'PostgreSQL'}`,
     );
-    const file: StackFile = {
+    await writeStackFile(folder, {
       pid: process.pid,
+      identity: processIdentity(process.pid),
       graphqlUrl: api.graphqlUrl,
       rpcUrl: anvil.rpcUrl,
       swarmUrl: store.url,
-      signerPid: signer.pid,
-    };
-    await writeFile(stackFileOf(folder), `${JSON.stringify(file, null, 2)}\n`);
+      signerPid: signer.pid(),
+    });
     return { anvil, provider, deployment, store, signer, api, close };
   } catch (error) {
-    await close();
+    await close().catch((problem: unknown) => {
+      options.logger.warn({ error: String(problem) }, 'not everything that ran already could be stopped');
+    });
     throw error;
   }
-}
-
-/** Command that runs the trainer in a process of its own. */
-export function trainerCommand(): string[] {
-  const require = createRequire(import.meta.url);
-  return [process.execPath, join(dirname(require.resolve('@cotrain/trainer')), 'main.js')];
 }
 
 async function ensureDeployment(

@@ -38,6 +38,12 @@ export class CausalSelfAttention extends tfLayers.layers.Layer {
     return inputShape as Shape;
   }
 
+  /** Values computed beside the output: queries, keys and values, scores and weights of every head, and the mask. */
+  hiddenElements(inputShape: Shape, batchSize: number): number {
+    const [, length, width] = inputShape.map((size) => size ?? 1) as [number, number, number];
+    return batchSize * length * 3 * width + (2 * batchSize * this.#heads + 1) * length * length;
+  }
+
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
       const input = (Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor3D;

@@ -1,4 +1,5 @@
 import { tf, tfLayers } from '../tf.ts';
+import { UndefinedStepError } from '../undefined-step.ts';
 
 type Shape = tfLayers.Shape;
 export type LayerConfig = ConstructorParameters<typeof tfLayers.layers.Layer>[0];
@@ -10,6 +11,10 @@ export type LayerConfig = ConstructorParameters<typeof tfLayers.layers.Layer>[0]
 export function lookUp(table: tf.Tensor2D, indices: tf.Tensor): tf.Tensor {
   const [rows, width] = table.shape;
   const flat = tf.cast(tf.reshape(indices, [-1]), 'int32') as tf.Tensor1D;
+  // Beyond the table some backends read whatever lies there.
+  for (const index of flat.dataSync<'int32'>())
+    if (index < 0 || index >= rows)
+      throw new UndefinedStepError(`an index is ${String(index)}, but the table has the rows 0 to ${String(rows - 1)}`);
   const gathered = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const [source, save] = inputs as [tf.Tensor2D, tf.GradSaveFunc];
     save([flat]);

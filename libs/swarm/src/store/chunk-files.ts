@@ -49,8 +49,13 @@ export class ChunkFiles {
       this.folders.add(folder);
     }
     const temporary = join(this.incoming, `${String(process.pid)}-${String(this.counter++)}`);
-    writeFileSync(temporary, data);
-    renameSync(temporary, this.pathOf(reference));
+    try {
+      writeFileSync(temporary, data);
+      renameSync(temporary, this.pathOf(reference));
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
   }
 
   /** Stores a content-addressed chunk as the hasher emits it. */

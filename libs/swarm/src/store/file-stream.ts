@@ -4,10 +4,15 @@ import { childCount, childSpan } from '../tree-shape.ts';
 import { type ChunkFiles, childReference } from './chunk-files.ts';
 import { HttpError } from './http-error.ts';
 
-/** Payload and length of the data below a stored chunk, checked only as far as walking it needs. */
+/** A stored chunk as a node of a file. @throws HttpError 404 */
 export function readNode(files: ChunkFiles, reference: Reference): { span: number; payload: Uint8Array } {
   const data = files.read(reference);
   if (data === undefined) throw new HttpError(404, 'address not found or incorrect');
+  return nodeOf(data);
+}
+
+/** Payload and length of the data below a chunk, checked only as far as walking it needs. @throws HttpError 500 */
+export function nodeOf(data: Uint8Array): { span: number; payload: Uint8Array } {
   if (data.length < SPAN_BYTES || data.length > SPAN_BYTES + CHUNK_BYTES)
     throw new HttpError(500, 'joiner: not a content-addressed chunk');
   const span = Number(spanOf(data));

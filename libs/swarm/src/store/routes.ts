@@ -7,7 +7,7 @@ import { GROUP_BYTES } from '../tree-shape.ts';
 import { parseByteRange } from './byte-range.ts';
 import { type ChunkFiles, childReference } from './chunk-files.ts';
 import { storeFeedManifest } from './feed-manifest.ts';
-import { readNode, streamNode } from './file-stream.ts';
+import { nodeOf, readNode, streamNode } from './file-stream.ts';
 import { HttpError } from './http-error.ts';
 import { nodeAnswers } from './node-answers.ts';
 import { latestUpdate, readSingleOwnerChunk, storeSingleOwnerChunk } from './single-owner.ts';
@@ -18,6 +18,7 @@ export interface StoreContext {
   files: ChunkFiles;
   stamps: Stamps;
   maxUploadBytes: number;
+  patience: { bodyMs: number; minBytesPerSecond: number };
 }
 
 interface Call {
@@ -101,7 +102,7 @@ async function postBytes({ context, request, response }: Call): Promise<void> {
   const hasher = new ReferenceHasher((address, span, payload) => {
     context.files.writePayload(address, span, payload);
   });
-  for await (const piece of request as AsyncIterable<Uint8Array>) {
+  for await (const piece of bodyPieces(request, context)) {
     if (hasher.length + piece.length > context.maxUploadBytes) throw new HttpError(413, 'payload too large');
     hasher.update(piece);
   }
@@ -164,11 +165,24 @@ function* batched(pieces: Iterable<Uint8Array>): Generator<Uint8Array> {
   if (batch.length > 0) yield Buffer.concat(batch);
 }
 
-/** A chunk's body: span and payload, bounded before it is read. */
-async function readChunk(request: IncomingMessage): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
+/** A request's body; who sends a byte now and then to hold the connection is refused. */
+async function* bodyPieces(request: IncomingMessage, { patience }: StoreContext): AsyncGenerator<Uint8Array> {
+  const startedMs = performance.now();
   let length = 0;
   for await (const piece of request as AsyncIterable<Uint8Array>) {
+    length += piece.length;
+    const elapsedMs = performance.now() - startedMs;
+    if (elapsedMs > patience.bodyMs && length < (patience.minBytesPerSecond * elapsedMs) / 1_000)
+      throw new HttpError(408, 'the body arrives too slowly');
+    yield piece;
+  }
+}
+
+/** A chunk's body: span and payload, bounded before it is read. */
+async function readChunk(request: IncomingMessage, context: StoreContext): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of bodyPieces(request, context)) {
     length += piece.length;
     if (length > SPAN_BYTES + CHUNK_BYTES) throw new HttpError(413, 'payload too large');
     pieces.push(piece);
@@ -179,7 +193,7 @@ async function readChunk(request: IncomingMessage): Promise<Uint8Array> {
 
 async function postChunk({ context, request, response }: Call): Promise<void> {
   context.stamps.authorize(request.headers['swarm-postage-batch-id']);
-  const data = await readChunk(request);
+  const data = await readChunk(request, context);
   const reference = bmtChunkAddress(spanOf(data), data.subarray(SPAN_BYTES));
   context.files.write(reference, data);
   sendJson(response, 201, { reference: reference.slice(2) });
@@ -194,22 +208,17 @@ function getChunk({ context, request, response, params }: Call): void {
 
 async function postSingleOwner({ context, request, response, params, query }: Call): Promise<void> {
   context.stamps.authorize(request.headers['swarm-postage-batch-id']);
-  const data = await readChunk(request);
+  const data = await readChunk(request, context);
   const [owner, identifier] = params.map((param): Hex => `0x${param}`) as [Hex, Hex];
   const reference = storeSingleOwnerChunk(context.files, owner, identifier, query.get('sig') ?? '', data);
   sendJson(response, 201, { reference: reference.slice(2) });
-}
-
-/** The wrapped chunk as the root of a file. */
-function wrappedNode(data: Uint8Array): { span: number; payload: Uint8Array } {
-  return { span: Number(spanOf(data)), payload: data.subarray(SPAN_BYTES) };
 }
 
 async function getSingleOwner({ context, request, response, params }: Call): Promise<void> {
   const [owner, identifier] = params.map((param): Hex => `0x${param}`) as [Hex, Hex];
   const chunk = readSingleOwnerChunk(context.files, owner, identifier);
   if (chunk === undefined) throw new HttpError(404, 'requested chunk cannot be retrieved');
-  await sendFile(context, request, response, wrappedNode(chunk.data), { 'swarm-soc-signature': chunk.signature });
+  await sendFile(context, request, response, nodeOf(chunk.data), { 'swarm-soc-signature': chunk.signature });
 }
 
 async function postFeed({ context, request, response, params }: Call): Promise<void> {
@@ -229,7 +238,7 @@ async function getFeed({ context, request, response, params, query }: Call): Pro
     'swarm-feed-index-next': (update.index + 1).toString(16).padStart(16, '0'),
     'swarm-soc-signature': update.signature,
   };
-  let node = wrappedNode(update.data);
+  let node = nodeOf(update.data);
   // The older form of an update is a time and a reference; it stands for what the reference points to.
   if (node.span === FEED_REFERENCE_BYTES) node = readNode(context.files, childReference(node.payload.subarray(8), 0));
   if (request.headers['swarm-only-root-chunk'] === 'true' || query.get('Swarm-Only-Root-Chunk') === 'true') {

@@ -24,6 +24,22 @@ export interface SwarmStoreOptions {
   logger?: StoreLogger;
   /** Largest body of one upload; 64 GiB unless given. */
   maxUploadBytes?: number;
+  /** How slow a client may be. */
+  patience?: Partial<StorePatience>;
+}
+
+/** Bounds on slow clients, each of which holds a connection. */
+export interface StorePatience {
+  /** Time for a request's headers; 20 s unless given. */
+  headersMs: number;
+  /** Silence after which a connection is closed; 60 s unless given. */
+  idleMs: number;
+  /** Time in which a body may come at any speed; 60 s unless given. */
+  bodyMs: number;
+  /** Mean speed of a body that takes longer than that; 1 KiB/s unless given. */
+  minBytesPerSecond: number;
+  /** Connections at a time; 1,024 unless given. */
+  maxConnections: number;
 }
 
 /** A running store. */
@@ -33,22 +49,35 @@ export interface SwarmStore {
   close(): Promise<void>;
 }
 
-const IDLE_TIMEOUT_MS = 60_000;
-const HEADERS_TIMEOUT_MS = 20_000;
+const defaultPatience: StorePatience = {
+  headersMs: 20_000,
+  idleMs: 60_000,
+  bodyMs: 60_000,
+  minBytesPerSecond: 1_024,
+  maxConnections: 1_024,
+};
 
 /** Starts a store on disk that answers as Bee does, with the same references. */
 export async function startSwarmStore(options: SwarmStoreOptions): Promise<SwarmStore> {
   const { dir, port = 0, host = '127.0.0.1', logger, maxUploadBytes = 64 * 2 ** 30 } = options;
-  const context = { files: new ChunkFiles(dir), stamps: new Stamps(join(dir, 'stamps.json')), maxUploadBytes };
-  const server = createServer((request, response) => {
+  const patience = { ...defaultPatience, ...options.patience };
+  const context = {
+    files: new ChunkFiles(dir),
+    stamps: new Stamps(join(dir, 'stamps.json')),
+    maxUploadBytes,
+    patience,
+  };
+  const checkEveryMs = Math.min(5_000, patience.headersMs);
+  const server = createServer({ connectionsCheckingInterval: checkEveryMs }, (request, response) => {
     handle(context, request, response).catch((error: unknown) => {
       refuse(request, response, error, logger);
     });
   });
-  // A long upload is fine as long as bytes keep coming.
+  // A long upload is fine as long as enough bytes keep coming, which its handler watches.
   server.requestTimeout = 0;
-  server.headersTimeout = HEADERS_TIMEOUT_MS;
-  server.setTimeout(IDLE_TIMEOUT_MS);
+  server.headersTimeout = patience.headersMs;
+  server.setTimeout(patience.idleMs);
+  server.maxConnections = patience.maxConnections;
   server.listen(port, host);
   await once(server, 'listening');
   const address = server.address() as AddressInfo;
@@ -57,20 +86,29 @@ export async function startSwarmStore(options: SwarmStoreOptions): Promise<Swarm
   return { url, port: address.port, close: () => closeServer(server) };
 }
 
+/** What a full or failing disk means for the client: nothing is wrong with the request. */
+const fullDisk = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+function answerTo(error: unknown): { status: number; message: string } {
+  if (error instanceof HttpError) return { status: error.status, message: error.message };
+  if (fullDisk.has((error as NodeJS.ErrnoException).code ?? ''))
+    return { status: 507, message: 'no space left on the disk of this store' };
+  return { status: 500, message: 'internal server error' };
+}
+
 function refuse(
   request: IncomingMessage,
   response: ServerResponse,
   error: unknown,
   logger: StoreLogger | undefined,
 ): void {
-  const status = error instanceof HttpError ? error.status : 500;
+  const { status, message } = answerTo(error);
   if (status >= 500) logger?.warn({ error, method: request.method, url: request.url?.slice(0, 200) }, 'request failed');
   if (response.headersSent || response.destroyed) {
     // Too late for a status: a broken connection tells the client that the body is not whole.
     response.destroy();
     return;
   }
-  const message = error instanceof HttpError ? error.message : 'internal server error';
   const body = Buffer.from(JSON.stringify({ code: status, message }));
   // The rest of a refused upload is not read.
   response.writeHead(status, {

@@ -9,6 +9,8 @@ export const PRICE_PER_BLOCK = 24_000n;
 export const SECONDS_PER_BLOCK = 5n;
 const BUCKET_DEPTH = 16;
 const MAX_DEPTH = 41;
+/** Batches cost nothing here, so their number is bounded: each one bought rewrites the file. */
+const MAX_BATCHES = 4_096;
 
 const stampSchema = z.strictObject({
   batchID: z.string().regex(/^[0-9a-f]{64}$/),
@@ -51,6 +53,8 @@ export class Stamps {
   }
 
   buy(amount: string, depth: string, label: string, immutableFlag: boolean): { batchID: string; txHash: string } {
+    if (this.stamps.size >= MAX_BATCHES)
+      throw new HttpError(403, `this store has ${String(MAX_BATCHES)} batches already: use one of them`);
     const stamp = this.check({
       batchID: randomBytes(32).toString('hex'),
       amount,

@@ -1,0 +1,181 @@
+import { type BackendName, backendNames, canonicalJson, decodeProgram, parseReference } from '@cotrain/protocol';
+import { SwarmClient } from '@cotrain/swarm';
+import { type Command, Option } from 'commander';
+import { Connection, type ConnectionFlags, withConnection, withKey } from '../client/connection.ts';
+import { CommandError, exitCodes } from '../client/errors.ts';
+import { openOffer } from '../client/open-offer.ts';
+import {
+  address,
+  backend,
+  decimalAmount,
+  etherAmount,
+  type PayerShare,
+  payerShare,
+  positiveInteger,
+  seed,
+  wholeNumber,
+} from '../client/parse-value.ts';
+import { readPayableToken } from '../client/payable-token.ts';
+import { publishJob } from '../client/publish-job.ts';
+import { readJson } from '../client/read-json.ts';
+import { etherToken, isEther, type PayableToken, tokenAmount, toUnits } from '../client/token.ts';
+import { ether } from '../terminal/amount.ts';
+import { printResult } from '../terminal/result.ts';
+
+interface CreateFlags extends ConnectionFlags {
+  name: string;
+  program: string;
+  dataset: string;
+  trainSplit: string;
+  testSplit?: string;
+  steps: number;
+  batchSize: number;
+  commitEvery: number;
+  seed: bigint;
+  backend?: BackendName[];
+  gpuMemoryMib: number;
+  gpuSeconds: number;
+  token?: string;
+  tokenDecimals?: number;
+  reward: string;
+  validationFee?: string;
+  stake?: bigint;
+  payer?: PayerShare[];
+  fundingWindow: number;
+  bidWindow: number;
+  startWindow: number;
+  trainingWindow: number;
+  challengeWindow: number;
+}
+
+/** For the validators, of an offer in ETH. */
+const defaultFeeEther = '0.01';
+
+const createExample = `
+The offer is open when the command ends; training is bid for once every payer has paid his share with
+\`cotrain offer fund\`. Windows are seconds.
+
+With --token, reward and validation fee are in whole tokens of an ERC-20 contract, whose decimals are read from the
+chain; the trainer's stake stays in ETH. Any contract can call itself anything: check the address, not the symbol.
+
+Examples:
+  $ cotrain offer create --name digits --program apps/trainer/examples/mnist-mlp.program.json \\
+      --dataset 0x... --test-split test --steps 2400 --reward 1.5 --payer 0x...=5 --payer 0x...=3 --payer 0x...=2 \\
+      --key-file .cotrain/keys/payer-1
+  $ cotrain offer create --name digits --program digits.program.json --dataset 0x... --steps 2400 \\
+      --token 0x... --reward 250 --validation-fee 5 --stake 0.5 --key-file key
+`;
+
+/** offer create. */
+export function addOfferCreate(offer: Command): void {
+  const create = withConnection(
+    offer.command('create').description('publish a job on Swarm and open an offer for it'),
+    ['api', 'rpc', 'swarm'],
+  );
+  withKey(create)
+    .requiredOption('--name <name>', 'name of the job')
+    .requiredOption('--program <file>', 'program as JSON: model topology, optimizer, loss, metrics')
+    .requiredOption('--dataset <reference>', 'manifest of the dataset')
+    .option('--train-split <name>', 'split to train on', 'train')
+    .option('--test-split <name>', 'split to evaluate on')
+    .requiredOption('--steps <count>', 'batches to train', positiveInteger)
+    .option('--batch-size <rows>', 'rows in a batch', positiveInteger, 64)
+    .option('--commit-every <steps>', 'steps in a segment, at most 128', positiveInteger, 100)
+    .addOption(new Option('--seed <number>', 'seed of everything random').argParser(seed).default(1n, '1'))
+    .option('--backend <name>', `backend that may train; repeat for more; all of ${backendNames.join(', ')}`, backend)
+    .option('--gpu-memory-mib <MiB>', 'GPU memory that is needed', positiveInteger, 1_024)
+    .option('--gpu-seconds <seconds>', 'GPU time that the job takes, estimated', positiveInteger, 600)
+    .option('--token <address>', 'ERC-20 token to pay in; ETH unless given', address)
+    .option('--token-decimals <count>', 'decimals of a token that does not say them', wholeNumber)
+    .requiredOption('--reward <amount>', 'most that training may cost, in ETH or the token', decimalAmount)
+    .option(
+      '--validation-fee <amount>',
+      `for the validators, in the same; ${defaultFeeEther} unless given for a reward in ETH`,
+      decimalAmount,
+    )
+    .option('--stake <ETH>', 'stake of the trainer; as much as the reward unless given for one in ETH', etherAmount)
+    .option('--payer <address=units>', 'who pays and his share; repeat for more; you alone unless given', payerShare)
+    .option('--funding-window <seconds>', 'to collect the shares', positiveInteger, 86_400)
+    .option('--bid-window <seconds>', 'for bids', positiveInteger, 10)
+    .option('--start-window <seconds>', 'for the winner to start', positiveInteger, 600)
+    .option('--training-window <seconds>', 'for the training', positiveInteger, 3_600)
+    .option('--challenge-window <seconds>', 'for challenges', positiveInteger, 60)
+    .addHelpText('after', createExample)
+    .action(createOffer);
+}
+
+async function createOffer(flags: CreateFlags): Promise<void> {
+  const manifestReference = parseReference(flags.dataset, '--dataset');
+  const program = decodeProgram(canonicalJson(readJson(flags.program, '--program'), 64));
+  if (flags.commitEvery > 128)
+    throw new CommandError(exitCodes.usage, `--commit-every is ${String(flags.commitEvery)}: give 1 to 128 steps.`);
+  const connection = new Connection(flags);
+  const { api, wallet } = await connection.signedIn();
+  const money = await readMoney(connection, flags);
+  const swarm = new SwarmClient({ url: await connection.url('swarm'), retries: 5 });
+  const { fundingWindow, bidWindow, startWindow, trainingWindow, challengeWindow } = flags;
+  const jobSpecReference = await publishJob(swarm, program, {
+    name: flags.name,
+    dataset: {
+      manifestReference,
+      trainSplit: flags.trainSplit,
+      ...(flags.testSplit === undefined ? {} : { testSplit: flags.testSplit }),
+    },
+    seed: flags.seed,
+    steps: flags.steps,
+    batchSize: flags.batchSize,
+    commitEvery: flags.commitEvery,
+    backends: flags.backend ?? [...backendNames],
+    gpuMemoryMiB: flags.gpuMemoryMib,
+    estimatedGpuSeconds: flags.gpuSeconds,
+    deadlineSeconds: trainingWindow,
+  });
+  const payers = flags.payer ?? [{ address: wallet.address, units: 1 }];
+  const { offerId, hash } = await openOffer(api, wallet, {
+    jobSpecReference,
+    token: money.token.address,
+    rewardWei: money.rewardWei,
+    validationFeeWei: money.validationFeeWei,
+    minStakeWei: money.stakeWei,
+    fundingWindow,
+    bidWindow,
+    startWindow,
+    trainingWindow,
+    challengeWindow,
+    payers,
+  });
+  const { token, rewardWei, validationFeeWei, stakeWei } = money;
+  const result = { offerId, jobSpecReference, token, rewardWei, validationFeeWei, stakeWei, transaction: hash };
+  printResult(flags, result, () => [
+    `offer ${String(offerId)} is open`,
+    `reward ${tokenAmount(token, rewardWei)}, ${tokenAmount(token, validationFeeWei)} for the validators; the trainer's stake is ${ether(stakeWei)} ETH`,
+    ...(isEther(token) ? [] : [`token ${token.address}`]),
+    `JobSpec ${jobSpecReference}`,
+    `transaction ${hash}`,
+    `Next, each payer: cotrain offer fund ${String(offerId)} --key-file FILE`,
+  ]);
+}
+
+interface Money {
+  token: PayableToken;
+  rewardWei: bigint;
+  validationFeeWei: bigint;
+  stakeWei: bigint;
+}
+
+/** The amounts of an offer in smallest units, once it is known how the token counts. */
+async function readMoney(connection: Connection, flags: CreateFlags): Promise<Money> {
+  const isToken = flags.token !== undefined && !/^0x0{40}$/.test(flags.token);
+  const missing = Object.entries({ '--stake': flags.stake, '--validation-fee': flags.validationFee })
+    .filter(([, value]) => value === undefined)
+    .map(([flag]) => flag);
+  if (isToken && missing.length > 0)
+    throw new CommandError(
+      exitCodes.usage,
+      `${missing.join(', ')} missing: what a token is worth is not known here, so with --token nothing follows from the reward.`,
+    );
+  const token = isToken ? await readPayableToken(connection, flags.token ?? '', flags.tokenDecimals) : etherToken;
+  const rewardWei = toUnits(flags.reward, token.decimals, '--reward');
+  const validationFeeWei = toUnits(flags.validationFee ?? defaultFeeEther, token.decimals, '--validation-fee');
+  return { token, rewardWei, validationFeeWei, stakeWei: flags.stake ?? rewardWei };
+}

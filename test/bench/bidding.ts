@@ -1,0 +1,218 @@
+import { createServer, type Server } from 'node:http';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { interfaceOf, trainingMarketAbi } from '@cotrain/chain';
+import { parseEther, Transaction } from 'ethers';
+import { EngineProcess } from '../../apps/api/test/engine-process.ts';
+import { addPool } from '../../apps/api/test/add-pool.ts';
+import { ethToken, LocalMarket } from '../../apps/api/test/local-market.ts';
+import { SignerProcess } from '../../apps/api/test/signer-process.ts';
+import type { BenchRow } from './bench-row.ts';
+
+const offersPerSecond = 50;
+const seconds = 20;
+const offers = offersPerSecond * seconds;
+const distinctJobs = 50;
+const poolWallets = [4, 5, 6, 7];
+const market = interfaceOf(trainingMarketAbi);
+
+/** Passes JSON-RPC on and notes when each bid came by: that is when it was sent. */
+class WireTap {
+  /** Milliseconds (performance.now) by offer. */
+  readonly bidSentAt = new Map<number, number>();
+  requestsWithBids = 0;
+  private readonly server: Server;
+  private readonly target: string;
+
+  constructor(target: string) {
+    this.target = target;
+    this.server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        const body = Buffer.concat(chunks);
+        this.note(body.toString());
+        fetch(this.target, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+          .then(async (answer) => {
+            response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+          })
+          .catch(() => {
+            response.destroy();
+          });
+      });
+    });
+  }
+
+  listen(): Promise<string> {
+    return new Promise((resolve) => {
+      this.server.listen(0, '127.0.0.1', () => {
+        const address = this.server.address();
+        resolve(`http://127.0.0.1:${String(address !== null && typeof address === 'object' ? address.port : 0)}`);
+      });
+    });
+  }
+
+  close(): void {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+
+  private note(body: string): void {
+    const at = performance.now();
+    const calls = [JSON.parse(body)].flat() as { method: string; params: string[] }[];
+    let bids = 0;
+    for (const { method, params } of calls) {
+      if (method !== 'eth_sendRawTransaction') continue;
+      const call = market.parseTransaction(Transaction.from(params[0] ?? '0x'));
+      if (call?.name !== 'bid') continue;
+      bids++;
+      const offerId = Number(call.args[0]);
+      if (!this.bidSentAt.has(offerId)) this.bidSentAt.set(offerId, at);
+    }
+    if (bids > 0) this.requestsWithBids++;
+  }
+}
+
+/** When the block with an offer's BiddingStarted was there, looked for every 10 ms, until the signal. */
+async function watchEvents(local: LocalMarket, startedAt: Map<number, number>, signal: AbortSignal): Promise<void> {
+  let seen = await local.provider.getBlockNumber();
+  const topics = market.encodeFilterTopics('BiddingStarted', []);
+  while (!signal.aborted) {
+    const head = Number(await local.provider.send('eth_blockNumber', []));
+    const at = performance.now();
+    if (head > seen) {
+      const logs = await local.provider.getLogs({
+        address: local.deployment.market,
+        topics,
+        fromBlock: seen + 1,
+        toBlock: head,
+      });
+      for (const log of logs) startedAt.set(Number(market.parseLog(log)?.args['offerId']), at);
+      seen = head;
+    }
+    await delay(10);
+  }
+}
+
+async function openOffers(local: LocalMarket): Promise<number> {
+  const requester = local.wallet(1);
+  const headers = [];
+  for (let seed = 1; seed <= distinctJobs; seed++)
+    headers.push(
+      await local.publish(BigInt(seed), {
+        resources: { gpuMemoryMiB: 1, gpuCount: 1, cpuMilli: 100, memoryMiB: 64, estimatedGpuSeconds: 60 },
+      }),
+    );
+  const first = (await local.offerCount()) + 1;
+  let last = '';
+  for (let index = 0; index < offers; index++) {
+    const header = headers[index % headers.length];
+    if (header === undefined) throw new Error('no job');
+    const call = local.openCall(header, requester, { rewardWei: parseEther('0.1'), minStakeWei: parseEther('0.05') });
+    last = await local.send(requester, local.deployment.market, call, 0n, 700_000n);
+  }
+  await local.mined(last);
+  return first;
+}
+
+async function load(local: LocalMarket, first: number): Promise<void> {
+  const requester = local.wallet(1);
+  const started = performance.now();
+  for (let index = 0; index < offers; index++) {
+    const dueMs = started + (index * 1_000) / offersPerSecond - performance.now();
+    if (dueMs > 0) await delay(dueMs);
+    await local.send(requester, local.deployment.market, local.fundCall(first + index), parseEther('0.1'), 300_000n);
+  }
+}
+
+const percentile = (sorted: readonly number[], share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+
+/**
+ * From the block that starts an offer's bidding to the bid's transaction on its way to the node: anvil with one block a
+ * second, indexer, matching, documents from the embedded store, PGlite, and the signer in its own process.
+ */
+export async function run(): Promise<BenchRow[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'cotrain-bench-bidding-'));
+  const local = await LocalMarket.start({ blockTimeSeconds: 1, balanceEther: 1_000_000 });
+  const tap = new WireTap(local.anvil.rpcUrl);
+  const closers: (() => Promise<unknown>)[] = [
+    () => local.close(),
+    () => {
+      tap.close();
+      rmSync(folder, { recursive: true, force: true });
+      return Promise.resolve();
+    },
+  ];
+  try {
+    for (const index of poolWallets) await local.stake(local.wallet(index), parseEther('10000'));
+    const signer = await SignerProcess.start({
+      folder: join(folder, 'signer'),
+      rpcUrl: await tap.listen(),
+      deployment: local.deployment,
+      keys: poolWallets.map((index) => local.wallet(index).privateKey),
+    });
+    closers.push(() => signer.stop());
+    const pgliteFolder = join(folder, 'database');
+    for (const [position, index] of poolWallets.entries())
+      await addPool(
+        { pgliteFolder },
+        {
+          id: `pool-${String(position)}`,
+          wallet: local.wallet(index).address,
+          gpuCount: 64,
+          maxParallelJobs: 100_000,
+          floorPriceWeiPerGpuHour: String(10n ** 15n),
+          tokens: [ethToken],
+        },
+      );
+    const first = await openOffers(local);
+    const engine = await EngineProcess.start({
+      pgliteFolder,
+      rpcUrl: local.anvil.rpcUrl,
+      deployment: local.deployment,
+      swarmUrl: local.store.url,
+      signerUrl: signer.url,
+      signerToken: signer.token,
+      workFolder: join(folder, 'jobs'),
+      trainerCommand: ['false'],
+      validators: [],
+      keeper: null,
+      replica: 'bench',
+      pollMs: 100,
+      leaseMs: 15_000,
+    });
+    closers.push(() => engine.stop());
+    await delay(3_000); // the offers are indexed before the load begins
+    const startedAt = new Map<number, number>();
+    const watching = new AbortController();
+    const watch = watchEvents(local, startedAt, watching.signal);
+    await load(local, first);
+    const deadline = performance.now() + 60_000;
+    while (tap.bidSentAt.size < offers && performance.now() < deadline) await delay(100);
+    watching.abort();
+    await watch;
+    const latencies = [...startedAt]
+      .flatMap(([offerId, at]) => (tap.bidSentAt.get(offerId) ?? Infinity) - at)
+      .sort((a, b) => a - b);
+    if (startedAt.size !== offers || tap.bidSentAt.size !== offers)
+      throw new Error(`${String(startedAt.size)} offers opened their bidding, ${String(tap.bidSentAt.size)} got a bid`);
+    const row = { bench: 'bidding', better: 'lower' as const, bar: null, peer: null, peerValue: null, unit: 'ms' };
+    const load50 = `${String(offersPerSecond)} offers/s for ${String(seconds)} s`;
+    return [
+      { ...row, metric: `chain event to bid sent, p99, ${load50}`, value: percentile(latencies, 0.99), bar: 1_000 },
+      { ...row, metric: 'chain event to bid sent, p50', value: percentile(latencies, 0.5) },
+      {
+        ...row,
+        metric: 'bids in one request to the node',
+        value: offers / tap.requestsWithBids,
+        unit: 'bids',
+        better: 'higher',
+      },
+    ];
+  } finally {
+    for (const closer of closers.reverse()) await closer();
+  }
+}
