@@ -4,7 +4,9 @@
  *
  *   node scripts/test.ts [--update] [-- ARGUMENTS OF forge test]
  *
- * `--update` writes gas-snapshot.json instead of comparing with it. The last line is `contracts: N passed, N failed`.
+ * `--update` writes gas-snapshot.json instead of comparing with it. Fuzz and invariant tests take other inputs each day:
+ * their seed is the date in UTC, or FOUNDRY_FUZZ_SEED, and it is printed, so that a run can be repeated. The last line is
+ * `contracts: N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -26,6 +28,9 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 
+/** What the inputs of fuzz and invariant tests follow from: FOUNDRY_FUZZ_SEED, or the date, such as 20261124. */
+const fuzzSeed = process.env['FOUNDRY_FUZZ_SEED'] ?? new Date().toISOString().slice(0, 10).replaceAll('-', '');
+
 /** Runs a program, passes its output on and returns it. */
 function run(command: string, args: string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve, reject) => {
@@ -38,6 +43,7 @@ function run(command: string, args: string[]): Promise<{ code: number; output: s
         PATH: [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter),
         FOUNDRY_REMAPPINGS: `@openzeppelin/=${join(packages, '@openzeppelin')}/`,
         FOUNDRY_DISABLE_NIGHTLY_WARNING: '1',
+        FOUNDRY_FUZZ_SEED: fuzzSeed,
       },
     });
     let output = '';
@@ -82,6 +88,7 @@ if (!isBuilt()) {
 
 rmSync(measuredFolder, { recursive: true, force: true });
 mkdirSync(measuredFolder, { recursive: true });
+console.log(`fuzz seed ${fuzzSeed}: repeat it with FOUNDRY_FUZZ_SEED=${fuzzSeed}`);
 const forge = await run(process.execPath, [join(packages, '@foundry-rs/forge/bin.mjs'), 'test', ...forgeArguments]);
 // forge's launcher ends with 0 whatever happened, so what counts is that forge got to its last line.
 const finished = /^Ran \d+ test suites? in /m.test(forge.output);

@@ -193,6 +193,7 @@ contract SampledQuorum is ISampledQuorum, PullPayments {
     function onCommit(
         uint256 offerId,
         address trainer,
+        bytes32, // jobHeaderHash: the commitment binds it, and validators read the header from the event
         bytes32 commitment,
         uint32 segments,
         uint32 challengeWindow

@@ -24,6 +24,7 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         uint64 totalUnits;
         address requester;
         address trainer;
+        bytes32 jobHeaderHash;
         uint256 bondWei; // of one bid
         uint256 priceWei;
         uint256 winnerBondWei; // held until the winner starts
@@ -45,6 +46,7 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
     error TooLate(uint256 offerId, uint64 deadline);
     error WindowOutOfRange(uint32 seconds_);
     error HeaderOutOfRange();
+    error HeaderMismatch(bytes32 given, bytes32 stored);
     error PayersOutOfRange(uint256 payers, uint256 units);
     error ZeroUnits(address payer);
     error DuplicatePayer(address payer);
@@ -140,8 +142,9 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         offer.payersLeft = uint32(payers.length);
         offer.totalUnits = total;
         offer.requester = msg.sender;
+        offer.jobHeaderHash = keccak256(abi.encode(header));
         offer.bondWei = terms.token == address(0) ? terms.rewardWei * BID_BOND_BPS / WHOLE_BPS : tokenOfferBondWei;
-        emit OfferOpened(offerId, msg.sender, keccak256(abi.encode(header)), header, terms, payers, units);
+        emit OfferOpened(offerId, msg.sender, offer.jobHeaderHash, header, terms, payers, units);
     }
 
     function _checkHeader(JobHeader calldata header) internal pure {
@@ -177,8 +180,9 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         _end(offerId, offer, OfferState.Cancelled, 0, 0);
     }
 
-    function fund(uint256 offerId) external payable nonReentrant {
+    function fund(uint256 offerId, bytes32 jobHeaderHash_) external payable nonReentrant {
         Offer storage offer = _offerIn(offerId, OfferState.Funding);
+        _checkJob(offer, jobHeaderHash_);
         _notAfter(offerId, offer.deadline);
         Share storage share = shares[offerId][msg.sender];
         if (share.units == 0) revert NotAPayer(msg.sender);
@@ -204,8 +208,9 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
 
     // ---------------------------------------------------------------- auction
 
-    function bid(uint256 offerId, uint256 priceWei) external payable {
+    function bid(uint256 offerId, bytes32 jobHeaderHash_, uint256 priceWei) external payable {
         Offer storage offer = _offerIn(offerId, OfferState.Bidding);
+        _checkJob(offer, jobHeaderHash_);
         _notAfter(offerId, offer.deadline);
         if (priceWei > offer.terms.rewardWei) revert PriceAboveReward(priceWei, offer.terms.rewardWei);
         uint256 freeWei = trainers.lockableOf(msg.sender, address(this));
@@ -296,8 +301,10 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         _notAfter(offerId, offer.deadline);
         if (msg.sender != offer.trainer) revert NotTheTrainer(msg.sender);
         if (logReference == 0 || modelReference == 0) revert ZeroReference();
-        bytes32 commitment =
-            keccak256(abi.encode(block.chainid, address(this), offerId, msg.sender, logReference, modelReference));
+        bytes32 headerHash = offer.jobHeaderHash;
+        bytes32 commitment = keccak256(
+            abi.encode(block.chainid, address(this), offerId, msg.sender, headerHash, logReference, modelReference)
+        );
         offer.state = OfferState.Committed;
         offer.deadline = uint64(block.timestamp) + VERDICT_WINDOW;
         uint256 feeWei = offer.terms.validationFeeWei;
@@ -306,7 +313,7 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         emit JobCommitted(offerId, msg.sender, logReference, modelReference, commitment);
         // No token moves here: one that refuses to be transferred would keep the trainer from committing.
         IVerifier(offer.terms.verifier).onCommit(
-            offerId, msg.sender, commitment, offer.segments, offer.terms.challengeWindow
+            offerId, msg.sender, headerHash, commitment, offer.segments, offer.terms.challengeWindow
         );
     }
 
@@ -426,6 +433,10 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
         return offers[offerId].state;
     }
 
+    function jobHeaderHash(uint256 offerId) external view returns (bytes32) {
+        return _offer(offerId).jobHeaderHash;
+    }
+
     function deadlineOf(uint256 offerId) external view returns (uint64) {
         return _offer(offerId).deadline;
     }
@@ -469,6 +480,11 @@ contract TrainingMarket is ITrainingMarket, PullPayments, Ownable2Step {
     function _offerIn(uint256 offerId, OfferState state) internal view returns (Offer storage offer) {
         offer = _offer(offerId);
         if (offer.state != state) revert WrongState(offerId, offer.state);
+    }
+
+    /// @dev Ids are given out by order: after a reorganisation the same one can be another job's.
+    function _checkJob(Offer storage offer, bytes32 given) internal view {
+        if (given != offer.jobHeaderHash) revert HeaderMismatch(given, offer.jobHeaderHash);
     }
 
     function _notAfter(uint256 offerId, uint64 deadline) internal view {

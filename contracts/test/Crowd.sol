@@ -148,7 +148,7 @@ contract Crowd is World {
         if (kind == 5) _try(address(registry), abi.encodeCall(registry.release, (offerId)));
         if (kind == 6) _try(address(market), abi.encodeCall(market.expireFunding, (offerId)));
         if (kind == 7) {
-            (bool ok,) = address(market).call{value: 1}(abi.encodeCall(market.fund, (offerId)));
+            (bool ok,) = address(market).call{value: 1}(abi.encodeCall(market.fund, (offerId, headerHash())));
             ok;
         }
         vm.stopPrank();
@@ -189,7 +189,7 @@ contract Crowd is World {
         }
         vm.prank(payer);
         (bool ok,) =
-            address(market).call{value: inToken ? 0 : shareWei}(abi.encodeCall(market.fund, (offerId)));
+            address(market).call{value: inToken ? 0 : shareWei}(abi.encodeCall(market.fund, (offerId, headerHash())));
         ok; // he may have paid already, or come too late
     }
 
@@ -209,7 +209,8 @@ contract Crowd is World {
         if (_random(4) != 0) {
             address bidder = _person();
             uint256 bondWei = market.bidBondWei(offerId);
-            bytes memory data = abi.encodeCall(market.bid, (offerId, _random(books[offerId].rewardWei + 1)));
+            uint256 priceWei = _random(books[offerId].rewardWei + 1);
+            bytes memory data = abi.encodeCall(market.bid, (offerId, headerHash(), priceWei));
             vm.startPrank(bidder);
             (bool ok,) = address(market).call{value: bondWei}(data);
             if (!ok) (ok,) = address(market).call(data); // perhaps he has a bid, and a bond, already

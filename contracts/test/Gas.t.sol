@@ -63,7 +63,7 @@ contract GasTest is World {
         bidAs(offerId, fourth, 1 ether);
         _note(MARKET, "bid displacing");
         vm.prank(third);
-        market.bid(offerId, 0.5 ether);
+        market.bid(offerId, headerHash(), 0.5 ether);
         _note(MARKET, "bid lowered");
         waitOver(market.deadlineOf(offerId));
         uint256 id = vm.snapshotState();

@@ -127,13 +127,15 @@ contract MarketTest is World {
     function test_an_unknown_offer_is_named() public {
         bytes memory reason = abi.encodeWithSelector(TrainingMarket.UnknownOffer.selector, 9);
         vm.expectRevert(reason);
-        market.fund(9);
+        market.fund(9, headerHash());
         vm.expectRevert(reason);
-        market.bid(9, 1);
+        market.bid(9, headerHash(), 1);
         vm.expectRevert(reason);
         market.award(9);
         vm.expectRevert(reason);
         market.deadlineOf(9);
+        vm.expectRevert(reason);
+        market.jobHeaderHash(9);
         vm.expectRevert(reason);
         market.shareWei(9, anyone);
         expectWrongState(9, OfferState.None);
@@ -147,16 +149,16 @@ contract MarketTest is World {
         uint256 shareWei = market.shareWei(offerId, payers[0]);
         vm.expectRevert(abi.encodeWithSelector(PullPayments.WrongValue.selector, shareWei + 1, shareWei));
         vm.prank(payers[0]);
-        market.fund{value: shareWei + 1}(offerId);
+        market.fund{value: shareWei + 1}(offerId, headerHash());
         vm.expectRevert(abi.encodeWithSelector(TrainingMarket.NotAPayer.selector, anyone));
         vm.prank(anyone);
-        market.fund{value: shareWei}(offerId);
+        market.fund{value: shareWei}(offerId, headerHash());
         vm.expectEmit(address(market));
         emit ITrainingMarket.ShareFunded(offerId, payers[0], shareWei);
         fundAs(offerId, payers[0]);
         vm.expectRevert(abi.encodeWithSelector(TrainingMarket.AlreadyPaid.selector, payers[0]));
         vm.prank(payers[0]);
-        market.fund{value: shareWei}(offerId);
+        market.fund{value: shareWei}(offerId, headerHash());
         fundAs(offerId, payers[2]);
         assertState(offerId, OfferState.Funding, "one share is missing");
         vm.assertEq(market.refundableWei(offerId, payers[0]), 0, "nothing to claim while it runs");
@@ -167,7 +169,7 @@ contract MarketTest is World {
         vm.assertEq(address(market).balance, REWARD + FEE, "the escrow holds everything");
         expectWrongState(offerId, OfferState.Bidding);
         vm.prank(payers[1]);
-        market.fund(offerId);
+        market.fund(offerId, headerHash());
     }
 
     function test_fund_too_late_and_expiry_gives_every_share_back() public {
@@ -182,7 +184,7 @@ contract MarketTest is World {
         uint256 shareWei = market.shareWei(offerId, payers[2]);
         vm.expectRevert(abi.encodeWithSelector(TrainingMarket.TooLate.selector, offerId, deadline));
         vm.prank(payers[2]);
-        market.fund{value: shareWei}(offerId);
+        market.fund{value: shareWei}(offerId, headerHash());
         vm.prank(anyone);
         market.expireFunding(offerId);
         assertState(offerId, OfferState.Refunded, "not funded in time");
@@ -207,7 +209,7 @@ contract MarketTest is World {
         assertState(offerId, OfferState.Cancelled, "cancelled");
         expectWrongState(offerId, OfferState.Cancelled);
         vm.prank(payers[0]);
-        market.fund(offerId);
+        market.fund(offerId, headerHash());
         expectWrongState(offerId, OfferState.Cancelled);
         claimAs(offerId, payers[0]);
 
@@ -218,6 +220,38 @@ contract MarketTest is World {
         market.cancel(other);
     }
 
+    // ---------------------------------------------------------------- which job it is
+
+    /// @dev What a reorganisation does to transactions that were signed before: the id is another job's.
+    function test_a_payment_or_bid_for_another_job_under_the_same_id_is_refused() public {
+        JobHeader memory other = header();
+        other.programReference = keccak256("another program");
+        bytes32 meant = headerHash();
+        bytes32 stored = keccak256(abi.encode(other));
+        bytes memory reason = abi.encodeWithSelector(TrainingMarket.HeaderMismatch.selector, meant, stored);
+        vm.prank(requester);
+        uint256 offerId = market.open(other, terms(), payers, units);
+        vm.assertEq(market.jobHeaderHash(offerId), stored, "the market knows the job");
+        for (uint256 i; i < payers.length; ++i) {
+            uint256 shareWei = market.shareWei(offerId, payers[i]);
+            vm.prank(payers[i]);
+            vm.expectRevert(reason);
+            market.fund{value: shareWei}(offerId, meant);
+            vm.prank(payers[i]);
+            market.fund{value: shareWei}(offerId, stored);
+        }
+        uint256 bondWei = market.bidBondWei(offerId);
+        vm.startPrank(trainer);
+        vm.expectRevert(reason);
+        market.bid{value: bondWei}(offerId, meant, 1 ether);
+        market.bid{value: bondWei}(offerId, stored, 2 ether);
+        vm.expectRevert(reason);
+        market.bid(offerId, meant, 1 ether); // lowering one is a bid too
+        vm.stopPrank();
+        (, uint256[3] memory pricesWei) = market.bids(offerId);
+        vm.assertEq(pricesWei[0], 2 ether, "the bid for this job stands");
+    }
+
     // ---------------------------------------------------------------- auction
 
     function test_bid_needs_price_bond_and_stake() public {
@@ -226,13 +260,13 @@ contract MarketTest is World {
         vm.assertEq(bondWei, REWARD / 100, "one percent");
         vm.startPrank(trainer);
         vm.expectRevert(abi.encodeWithSelector(TrainingMarket.PriceAboveReward.selector, REWARD + 1, REWARD));
-        market.bid{value: bondWei}(offerId, REWARD + 1);
+        market.bid{value: bondWei}(offerId, headerHash(), REWARD + 1);
         vm.expectRevert(abi.encodeWithSelector(PullPayments.WrongValue.selector, bondWei - 1, bondWei));
-        market.bid{value: bondWei - 1}(offerId, 1 ether);
+        market.bid{value: bondWei - 1}(offerId, headerHash(), 1 ether);
         vm.stopPrank();
         vm.expectRevert(abi.encodeWithSelector(TrainingMarket.FreeStakeTooSmall.selector, anyone, 0, MIN_STAKE));
         vm.prank(anyone);
-        market.bid{value: bondWei}(offerId, 1 ether);
+        market.bid{value: bondWei}(offerId, headerHash(), 1 ether);
         vm.expectEmit(address(market));
         emit ITrainingMarket.BidPlaced(offerId, trainer, 1 ether, bondWei);
         bidAs(offerId, trainer, 1 ether);
@@ -241,7 +275,7 @@ contract MarketTest is World {
             abi.encodeWithSelector(TrainingMarket.TooLate.selector, offerId, market.deadlineOf(offerId))
         );
         vm.prank(rival);
-        market.bid{value: bondWei}(offerId, 1);
+        market.bid{value: bondWei}(offerId, headerHash(), 1);
     }
 
     function test_a_bid_can_only_be_lowered_and_keeps_its_bond() public {
@@ -251,10 +285,10 @@ contract MarketTest is World {
         bidAs(offerId, rival, 4 ether);
         vm.startPrank(trainer);
         vm.expectRevert(abi.encodeWithSelector(BidBook.BidNotBetter.selector, trainer, 5 ether, 5 ether));
-        market.bid(offerId, 5 ether);
+        market.bid(offerId, headerHash(), 5 ether);
         vm.expectRevert(abi.encodeWithSelector(PullPayments.WrongValue.selector, bondWei, 0));
-        market.bid{value: bondWei}(offerId, 3 ether);
-        market.bid(offerId, 3 ether);
+        market.bid{value: bondWei}(offerId, headerHash(), 3 ether);
+        market.bid(offerId, headerHash(), 3 ether);
         vm.stopPrank();
         (address[3] memory bidders, uint256[3] memory pricesWei) = market.bids(offerId);
         vm.assertEq(bidders[0], trainer, "the lower bid leads");
@@ -269,7 +303,7 @@ contract MarketTest is World {
         bidAs(offerId, third, 5 ether);
         vm.expectRevert(abi.encodeWithSelector(BidBook.BidTooHigh.selector, 5 ether, 5 ether));
         vm.prank(fourth);
-        market.bid{value: bondWei}(offerId, 5 ether);
+        market.bid{value: bondWei}(offerId, headerHash(), 5 ether);
         vm.expectEmit(address(market));
         emit ITrainingMarket.BidDisplaced(offerId, third);
         bidAs(offerId, fourth, 5 ether - 1);
@@ -372,7 +406,7 @@ contract MarketTest is World {
         registry.admitMarket(address(market), false);
         vm.expectRevert(abi.encodeWithSelector(TrainingMarket.FreeStakeTooSmall.selector, third, 0, MIN_STAKE));
         vm.prank(third);
-        market.bid{value: bondWei}(offerId, 1);
+        market.bid{value: bondWei}(offerId, headerHash(), 1);
         waitOver(market.deadlineOf(offerId));
         market.award(offerId);
         assertState(offerId, OfferState.Refunded, "no award without a lock");
@@ -417,7 +451,13 @@ contract MarketTest is World {
         market.commit(offerId, 0, MODEL);
         vm.expectRevert(abi.encodeWithSelector(TrainingMarket.ZeroReference.selector));
         market.commit(offerId, LOG, 0);
-        bytes32 commitment = keccak256(abi.encode(block.chainid, market, offerId, trainer, LOG, MODEL));
+        bytes32 commitment =
+            keccak256(abi.encode(block.chainid, market, offerId, trainer, headerHash(), LOG, MODEL));
+        vm.expectCall(
+            address(quorum),
+            abi.encodeCall(quorum.onCommit, (offerId, trainer, headerHash(), commitment, 10, terms().challengeWindow)),
+            1
+        );
         vm.expectEmit(address(market));
         emit ITrainingMarket.JobCommitted(offerId, trainer, LOG, MODEL, commitment);
         market.commit(offerId, LOG, MODEL);
@@ -559,7 +599,7 @@ contract MarketTest is World {
     function test_every_step_is_refused_in_a_wrong_state() public {
         uint256 offerId = openOffer(terms());
         expectWrongState(offerId, OfferState.Funding);
-        market.bid(offerId, 1);
+        market.bid(offerId, headerHash(), 1);
         expectWrongState(offerId, OfferState.Funding);
         market.award(offerId);
         expectWrongState(offerId, OfferState.Funding);

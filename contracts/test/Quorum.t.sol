@@ -86,12 +86,12 @@ contract QuorumTest is World {
     function test_only_the_market_opens_a_case_and_only_once() public {
         vm.expectRevert(abi.encodeWithSelector(SampledQuorum.NotTheMarket.selector, anyone));
         vm.prank(anyone);
-        quorum.onCommit(77, trainer, keccak256("c"), 1, 1);
+        quorum.onCommit(77, trainer, headerHash(), keccak256("c"), 1, 1);
         vm.expectRevert(
             abi.encodeWithSelector(SampledQuorum.WrongPhase.selector, offerId, SampledQuorum.Phase.Drawing)
         );
         vm.prank(address(market));
-        quorum.onCommit(offerId, trainer, keccak256("c"), 1, 1);
+        quorum.onCommit(offerId, trainer, headerHash(), keccak256("c"), 1, 1);
     }
 
     // ---------------------------------------------------------------- votes

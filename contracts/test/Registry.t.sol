@@ -235,7 +235,7 @@ contract Convicts {
         found = finder_;
     }
 
-    function onCommit(uint256, address, bytes32, uint32, uint32) external {}
+    function onCommit(uint256, address, bytes32, bytes32, uint32, uint32) external {}
 
     function verdict(uint256) external pure returns (Verdict) {
         return Verdict.Invalid;

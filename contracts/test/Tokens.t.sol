@@ -62,14 +62,14 @@ contract TokensTest is World {
         uint256 offerId = openOffer(_termsIn(address(token)));
         vm.expectRevert(abi.encodeWithSelector(PullPayments.WrongValue.selector, 1, 0));
         vm.prank(payers[0]);
-        market.fund{value: 1}(offerId);
+        market.fund{value: 1}(offerId, headerHash());
     }
 
     function test_funding_without_allowance_or_with_a_token_that_reverts_fails() public {
         uint256 offerId = openOffer(_termsIn(address(token)));
         vm.expectRevert();
         vm.prank(payers[0]);
-        market.fund(offerId);
+        market.fund(offerId, headerHash());
         FreezableToken frozen = new FreezableToken();
         frozen.freeze(true);
         uint256 other = openOffer(_termsIn(address(frozen)));
@@ -78,7 +78,7 @@ contract TokensTest is World {
         frozen.approve(address(market), 100 ether);
         vm.expectRevert(bytes("frozen"));
         vm.prank(payers[0]);
-        market.fund(other);
+        market.fund(other, headerHash());
         assertState(other, OfferState.Funding, "nothing happened");
     }
 
@@ -88,7 +88,7 @@ contract TokensTest is World {
         vm.startPrank(payers[0]);
         bad.approve(address(market), 100 ether);
         vm.expectRevert(reason);
-        market.fund(offerId);
+        market.fund(offerId, headerHash());
         vm.stopPrank();
     }
 
@@ -110,7 +110,7 @@ contract TokensTest is World {
         uint256 offerId = openOffer(_termsIn(anyone)); // no contract at all
         vm.expectRevert();
         vm.prank(payers[0]);
-        market.fund(offerId);
+        market.fund(offerId, headerHash());
     }
 
     function test_a_token_frozen_at_the_commitment_does_not_get_the_trainer_slashed() public {
@@ -143,7 +143,7 @@ contract TokensTest is World {
             abi.encodeWithSelector(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector)
         );
         bytes[2] memory attempts =
-            [abi.encodeCall(market.fund, (offerId)), abi.encodeCall(market.withdraw, (address(hooked)))];
+            [abi.encodeCall(market.fund, (offerId, headerHash())), abi.encodeCall(market.withdraw, (address(hooked)))];
         for (uint256 i; i < 2; ++i) {
             hooked.hook(address(market), attempts[i]);
             fundAs(offerId, payers[i]);
@@ -172,7 +172,7 @@ contract TokensTest is World {
         vm.deal(address(greedy), 100 ether);
         uint256 other = fundedOffer(terms()); // escrow that could be stolen
         uint256 offerId = openOffer(terms());
-        greedy.run{value: 0}(address(market), abi.encodeCall(market.fund, (offerId)), REWARD + FEE);
+        greedy.run{value: 0}(address(market), abi.encodeCall(market.fund, (offerId, headerHash())), REWARD + FEE);
         waitOver(market.deadlineOf(offerId));
         market.award(offerId);
         greedy.run(address(market), abi.encodeCall(market.claimRefund, (offerId)), 0);
@@ -214,7 +214,7 @@ contract TokensTest is World {
         uint256 offerId = openOffer(terms());
         fundAs(offerId, payers[0]);
         uint256 shareWei = market.shareWei(offerId, address(refuser));
-        refuser.run(address(market), abi.encodeCall(market.fund, (offerId)), shareWei);
+        refuser.run(address(market), abi.encodeCall(market.fund, (offerId, headerHash())), shareWei);
         fundAs(offerId, payers[2]);
         waitOver(market.deadlineOf(offerId));
         market.award(offerId);

@@ -142,6 +142,10 @@ abstract contract World {
         });
     }
 
+    function headerHash() internal pure returns (bytes32) {
+        return keccak256(abi.encode(header()));
+    }
+
     function terms() internal view returns (OfferTerms memory) {
         return OfferTerms({
             token: address(0),
@@ -165,9 +169,10 @@ abstract contract World {
     function fundAs(uint256 offerId, address payer) internal {
         uint256 shareWei = market.shareWei(offerId, payer);
         address paidIn = market.tokenOf(offerId);
+        bytes32 hash = market.jobHeaderHash(offerId);
         if (paidIn == address(0)) {
             vm.prank(payer);
-            market.fund{value: shareWei}(offerId);
+            market.fund{value: shareWei}(offerId, hash);
             return;
         }
         TestToken(paidIn).mint(payer, shareWei);
@@ -175,7 +180,7 @@ abstract contract World {
         (bool approved,) = paidIn.call(abi.encodeWithSelector(token.approve.selector, address(market), shareWei));
         require(approved, "not approved");
         vm.prank(payer);
-        market.fund(offerId);
+        market.fund(offerId, hash);
     }
 
     function fundedOffer(OfferTerms memory terms_) internal returns (uint256 offerId) {
@@ -185,8 +190,9 @@ abstract contract World {
 
     function bidAs(uint256 offerId, address bidder, uint256 priceWei) internal {
         uint256 bondWei = market.bidBondWei(offerId);
+        bytes32 hash = market.jobHeaderHash(offerId);
         vm.prank(bidder);
-        market.bid{value: bondWei}(offerId, priceWei);
+        market.bid{value: bondWei}(offerId, hash, priceWei);
     }
 
     function awardedOffer(OfferTerms memory terms_, uint256 priceWei) internal returns (uint256 offerId) {

@@ -73,6 +73,8 @@ function makeOffers(count: number): MatchOffer[] {
     trainingWindow: 3_600 + random(86_400),
     rewardWei: (oneEther * BigInt(1 + random(400))) / 100n,
     minStakeWei: oneEther / 100n,
+    validationFeeWei: oneEther,
+    refusedPoolIds: [],
   }));
 }
 
@@ -92,6 +94,8 @@ function straightforward(offers: readonly MatchOffer[], pools: readonly MatchPoo
       if (pool.gpuMemoryMiB < offer.gpuMemoryMiB) reasons.push('GPU_MEMORY_TOO_SMALL');
       if (pool.cpuMilli < offer.cpuMilli) reasons.push('CPU_TOO_SMALL');
       if (pool.memoryMiB < offer.memoryMiB) reasons.push('MEMORY_TOO_SMALL');
+      if (offer.validationFeeWei * 1_000n < offer.rewardWei) reasons.push('VALIDATION_FEE_TOO_LOW');
+      if (offer.refusedPoolIds.includes(pool.id)) reasons.push('BID_REFUSED');
       if (pool.freeStakeWei < offer.minStakeWei) reasons.push('STAKE_TOO_LOW');
       if (offer.gpuSeconds / offer.gpuCount > offer.trainingWindow) reasons.push('DEADLINE_UNREACHABLE');
       const priceWei = quoteWei(pool, offer.gpuSeconds);

@@ -5,6 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   ApiClient,
+  etherToken,
+  fundOffer,
   type JobAnswer,
   localRoles,
   joinValidators,
@@ -13,6 +15,7 @@ import {
   publishJob,
   pushDataset,
   sendTransaction,
+  Signatory,
   type Stack,
   startStack,
 } from '@cotrain/cli';
@@ -147,8 +150,12 @@ async function offer(seed: bigint, steps: number, bidWindow: number): Promise<nu
     deadlineSeconds: 3_600,
   });
   const company = walletOf(localRoles.payers[0]);
-  const client = await signedIn(company);
-  const { offerId } = await openOffer(client, company, {
+  const account = new Signatory({
+    api: await signedIn(company),
+    wallet: company,
+    contracts: () => Promise.resolve(stack.deployment),
+  });
+  const { offerId } = await openOffer(account, swarm, {
     jobSpecReference,
     rewardWei: parseEther('1'),
     validationFeeWei: parseEther('0.01'),
@@ -166,10 +173,7 @@ async function offer(seed: bigint, steps: number, bidWindow: number): Promise<nu
     (found) => found !== null,
     60_000,
   );
-  await sendTransaction(
-    company,
-    await client.prepare('prepareFund', 'offerId: $offerId', '$offerId: Int!', { offerId }),
-  );
+  await fundOffer(account, offerId, etherToken);
   return offerId;
 }
 

@@ -11,6 +11,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { FetchRequest, JsonRpcProvider } from 'ethers';
 import { ApiModule } from './api-module.ts';
 import { SignIn } from './auth/sign-in.ts';
+import { type JobChecker, TrainerJobChecker } from './bidding/job-checker.ts';
 import { MarketEngine } from './bidding/market-engine.ts';
 import type { ApiContext } from './context.ts';
 import { createDatabase, type Transaction } from './database/database.ts';
@@ -46,6 +47,8 @@ export interface ApiOptions {
   trustedProxies?: number;
   workFolder: string;
   trainerCommands: Record<string, readonly string[]> & { default: readonly string[] };
+  /** Checks jobs before pools bid for them; the trainer's `check` unless given. */
+  checker?: JobChecker;
   /** Accounts of the signer that validate. */
   validators: readonly string[];
   /** Account of the signer that pays for calls that anyone may make. */
@@ -124,6 +127,8 @@ async function start(
     logger,
   });
   closers.push(() => scheduler.close());
+  const checker =
+    options.checker ?? new TrainerJobChecker({ swarmUrl, command: options.trainerCommands.default, logger });
   const engine = new MarketEngine({
     database,
     provider,
@@ -132,6 +137,7 @@ async function start(
     signer,
     scheduler,
     validators,
+    checker,
     logger,
     replica: randomUUID(),
     awardConfirmations: options.awardConfirmations ?? 2,

@@ -19,6 +19,7 @@ import { startSwarmStore, SwarmClient, type SwarmStore } from '@cotrain/swarm';
 import { JsonRpcProvider, NonceManager, Wallet } from 'ethers';
 import { startSigner, type Signer } from '../src/signer/signer-server.ts';
 import { type Api, type ApiOptions, startApi } from '../src/start-api.ts';
+import { trustingChecker } from './trusting-checker.ts';
 
 export const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined };
 
@@ -110,6 +111,7 @@ export async function startTestStack(parameters: DeploymentParameters = {}): Pro
         signerToken,
         workFolder: join(folder, 'jobs'),
         trainerCommands: { default: [process.execPath, '-e', 'setInterval(() => {}, 1000)'] },
+        checker: trustingChecker,
         validators: [],
         keeper: wallets[0]!.address,
         awardConfirmations: 0,

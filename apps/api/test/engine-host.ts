@@ -12,6 +12,7 @@ import { SqlIndexerStore } from '../dist/indexing/sql-indexer-store.js';
 import { LocalProcessScheduler } from '../dist/scheduling/local-process-scheduler.js';
 import { SignerClient } from '../dist/signer/signer-client.js';
 import { ValidatorEngine } from '../dist/validation/validator-engine.js';
+import { trustingChecker } from './trusting-checker.ts';
 import type { EngineHostOptions } from './engine-process.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as EngineHostOptions;
@@ -76,6 +77,7 @@ const engine = new MarketEngine({
   signer,
   scheduler,
   validators,
+  checker: trustingChecker,
   logger,
   replica,
   awardConfirmations: 0,

@@ -438,6 +438,32 @@ describe('the GraphQL API', () => {
       expect(errors[0]?.extensions).toMatchObject({ code: 'INVALID_PAGE', argument });
     });
 
+    test('of match receipts give each its own, newest first, with the receipt if it is asked for', async () => {
+      const { matchReceipt } = api.context.database.prisma;
+      await matchReceipt.createMany({
+        data: [1, 2, 3].map((number) => ({
+          id: `receipt ${String(number)}`,
+          offerId: 77,
+          inputsHash: `0x${String(number).repeat(64)}`,
+          receipt: { number },
+          createdAt: new Date(1_000 * number),
+        })),
+      });
+      const asked = async (fields: string): Promise<unknown> =>
+        (
+          await anyone.data(
+            `{ matchReceipts(offerId: 77, first: 2) { nodes { ${fields} } edges { node { ${fields} } } } }`,
+          )
+        )['matchReceipts'];
+      const whole = [3, 2].map((number) => ({
+        id: `receipt ${String(number)}`,
+        receiptJson: `{"number":${String(number)}}`,
+      }));
+      expect(await asked('id receiptJson')).toEqual({ nodes: whole, edges: whole.map((node) => ({ node })) });
+      const slim = whole.map(({ id }) => ({ id }));
+      expect(await asked('id')).toEqual({ nodes: slim, edges: slim.map((node) => ({ node })) });
+    });
+
     test('of jobs, batches, receipts and pools are pages too', async () => {
       const page = 'nodes { __typename } edges { cursor } pageInfo { hasNextPage hasPreviousPage } totalCount';
       const found = await anyone.data(
@@ -479,6 +505,17 @@ describe('the GraphQL API', () => {
         }),
       ).toBe('QUERY_TOO_COMPLEX');
       expect((await anyone.ask(`{ offers(first: 5) { nodes { ${fields} } } }`)).errors).toEqual([]);
+    });
+
+    test('hold against pages of whole match receipts', async () => {
+      const all = 'id offerId inputsHash poolId priceWei receiptJson createdAt';
+      expect(await codeOf(`{ matchReceipts(offerId: 1, first: 100) { nodes { receiptJson } } }`)).toBe(
+        'QUERY_TOO_COMPLEX',
+      );
+      expect((await anyone.ask(`{ matchReceipts(offerId: 1) { nodes { ${all} } } }`)).errors).toEqual([]);
+      expect((await anyone.ask('{ matchReceipts(offerId: 1, first: 100) { nodes { inputsHash } } }')).errors).toEqual(
+        [],
+      );
     });
 
     test('hold against aliases and many fields at the top', async () => {

@@ -14,7 +14,14 @@ import {
   trainerRegistryAbi,
   trainingMarketAbi,
 } from '@cotrain/chain';
-import { encodeDatasetManifest, encodeJobSpec, encodeProgram, type JobHeader, type JobSpec } from '@cotrain/protocol';
+import {
+  encodeDatasetManifest,
+  encodeJobSpec,
+  encodeProgram,
+  hashJobHeader,
+  type JobHeader,
+  type JobSpec,
+} from '@cotrain/protocol';
 import { startSwarmStore, SwarmClient, type SwarmStore } from '@cotrain/swarm';
 import { JsonRpcProvider, Wallet } from 'ethers';
 
@@ -190,6 +197,11 @@ export class LocalMarket {
     };
   }
 
+  /** Validation fee beside a reward: a hundredth. */
+  static feeWei(rewardWei: bigint): bigint {
+    return rewardWei / 100n;
+  }
+
   /** Calldata that opens an offer with one payer, the requester. */
   openCall(header: JobHeader, payer: Wallet, changes: Partial<OfferTerms> = {}): Hex {
     const terms = { ...defaultTerms, ...changes };
@@ -200,7 +212,7 @@ export class LocalMarket {
         header,
         {
           token: ethToken,
-          validationFeeWei: 0n,
+          validationFeeWei: LocalMarket.feeWei(terms.rewardWei),
           verifier: this.deployment.quorum,
           fundingWindow: 3_600,
           challengeWindow: 60,
@@ -212,8 +224,12 @@ export class LocalMarket {
     }).data;
   }
 
-  fundCall(offerId: number): Hex {
-    return encodeCall({ abi: trainingMarketAbi, functionName: 'fund', args: [BigInt(offerId)] }).data;
+  fundCall(offerId: number, header: JobHeader): Hex {
+    return encodeCall({
+      abi: trainingMarketAbi,
+      functionName: 'fund',
+      args: [BigInt(offerId), hashJobHeader(header)],
+    }).data;
   }
 
   async offerCount(): Promise<number> {
@@ -233,7 +249,9 @@ export class LocalMarket {
     const { market } = this.deployment;
     await this.mined(await this.send(requester, market, this.openCall(header, requester, terms)));
     const id = await this.offerCount();
-    await this.mined(await this.send(requester, market, this.fundCall(id), terms.rewardWei ?? defaultTerms.rewardWei));
+    const rewardWei = terms.rewardWei ?? defaultTerms.rewardWei;
+    const shareWei = rewardWei + LocalMarket.feeWei(rewardWei);
+    await this.mined(await this.send(requester, market, this.fundCall(id, header), shareWei));
     return id;
   }
 

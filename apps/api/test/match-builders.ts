@@ -25,7 +25,9 @@ export function makeOffer(changes: Partial<MatchOffer> = {}): MatchOffer {
     startsBy: noonSeconds + 900,
     trainingWindow: 7_200,
     rewardWei: oneEther,
+    validationFeeWei: oneEther / 100n,
     minStakeWei: oneEther,
+    refusedPoolIds: [],
     ...changes,
   };
 }

@@ -86,6 +86,7 @@ describe('two API replicas on one PostgreSQL', () => {
           input: {
             jobSpecReference: await stack.publishJob(),
             rewardWei: String(ether),
+            validationFeeWei: String(ether / 100n),
             minStakeWei: String(ether),
             fundingWindow: 600,
             bidWindow: 5,

@@ -5,6 +5,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeCall, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
+import { hashJobHeader, type JobHeader } from '@cotrain/protocol';
 import { maxIntentsAtOnce } from '../src/signer/protocol.ts';
 import { SignerClient, SignerRefusedError, SignerUnavailableError } from '../src/signer/signer-client.ts';
 import { eventually } from './eventually.ts';
@@ -20,6 +21,8 @@ describe('the signer', () => {
   let client: SignerClient;
   let account: Hex;
   let offerId: number;
+  /** Of every offer here. */
+  let header: JobHeader;
   /** 1 % of the reward of 1 ETH. */
   const bondWei = oneEther / 100n;
 
@@ -28,7 +31,8 @@ describe('the signer', () => {
     market = await LocalMarket.start();
     account = market.wallet(4).address as Hex;
     await market.stake(market.wallet(4), 100n * oneEther);
-    offerId = await market.offer(await market.publish(freshSeed()));
+    header = await market.publish(freshSeed());
+    offerId = await market.offer(header);
     signer = await SignerProcess.start({
       folder,
       rpcUrl: market.anvil.rpcUrl,
@@ -50,7 +54,11 @@ describe('the signer', () => {
     intentId: `bid:${String(id)}`,
     account,
     to: market.deployment.market,
-    data: encodeCall({ abi: trainingMarketAbi, functionName: 'bid', args: [BigInt(id), oneEther / 2n] }).data,
+    data: encodeCall({
+      abi: trainingMarketAbi,
+      functionName: 'bid',
+      args: [BigInt(id), hashJobHeader(header), oneEther / 2n],
+    }).data,
     valueWei: String(bondWei),
     ...changes,
   });
@@ -104,7 +112,7 @@ describe('the signer', () => {
   });
 
   test('in a batch each outcome is its own, in order', async () => {
-    const second = await market.offer(await market.publish(freshSeed()));
+    const second = await market.offer(header);
     const outcomes = await client.submitMany([
       bid(99, { intentId: 'not-allowed', to: `0x${'9'.repeat(40)}` }),
       bid(second),
@@ -119,7 +127,7 @@ describe('the signer', () => {
 
   test('holds the daily limit, also for requests at once and across a restart', async () => {
     // Two bonds of two and a half are spent by the tests above; the third is one too many.
-    const third = await market.offer(await market.publish(freshSeed()));
+    const third = await market.offer(header);
     await expect(client.submit(bid(third))).rejects.toThrow(/last 24 hours/);
     await signer.stop('SIGKILL');
     await signer.start();

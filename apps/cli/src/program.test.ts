@@ -35,6 +35,7 @@ it('has the commands that the documentation names', () => {
     'offer challenge',
     'offer show',
     'offer list',
+    'offer receipt',
     'withdraw',
     'pool register',
     'pool run',

@@ -1,11 +1,13 @@
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parseHeaderJson } from '@cotrain/trainer';
 import { JsonRpcProvider, parseEther } from 'ethers';
+import { ApiClient } from '../src/client/api-client.ts';
 import { HostileTrainer } from './hostile-trainer.ts';
-import { collect, cotrain, LocalStack, scratchFolder, start, writePoints } from './run-cli.ts';
+import { collect, cotrain, type Ended, LocalStack, scratchFolder, start, writePoints } from './run-cli.ts';
+import { TamperingApi } from './tampering-api.ts';
 
 // One user's whole way through the command line, in processes of their own, on one local stack. The tests build on
 // each other, as the commands do.
@@ -21,8 +23,14 @@ interface Offer {
   trainer: string | null;
   header: Record<string, string | number>;
   payers: { paidWei: string | null; refundedWei: string | null }[];
+  rounds: { verdict: string | null }[];
   refundableWei: string;
   paidWei: string;
+}
+
+interface Receipt {
+  chosen: object;
+  inputs: object;
 }
 
 beforeAll(async () => {
@@ -201,6 +209,34 @@ describe('an offer that three people pay for', () => {
     expect(verdict.segments.map(({ ok }) => ok)).toEqual([true, true, true, true, true, true]);
   }, 60_000);
 
+  it('has a match receipt that anybody can replay, and whoever alters it is found out', async () => {
+    const receipt = (...flags: string[]): Promise<Ended> => stack.run('offer', 'receipt', String(id), ...flags);
+    const { code, stdout } = await receipt();
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^pool honest +chosen at 0\.\d+ ETH$/m);
+    expect(stdout).toMatch(/^inputs {3}agree .*\ndecision agrees/m);
+    const altered = async (alter: (receipt: Receipt) => Receipt): Promise<Ended> => {
+      const api = await TamperingApi.start(stack.ready.graphqlUrl, (data) => {
+        const { nodes = [] } = (data['matchReceipts'] ?? {}) as { nodes?: { receiptJson: string }[] };
+        for (const node of nodes) node.receiptJson = JSON.stringify(alter(JSON.parse(node.receiptJson) as Receipt));
+      });
+      try {
+        return await receipt('--api', api.graphqlUrl, '--json');
+      } finally {
+        api.close();
+      }
+    };
+    const dearer = await altered((real) => ({ ...real, chosen: { poolId: 'honest', priceWei: '5' } }));
+    expect(dearer.code).toBe(5);
+    expect(JSON.parse(dearer.stdout)).toMatchObject({ inputsAgree: true, decisionAgrees: false });
+    const other = await altered((real) => ({ ...real, inputs: { ...real.inputs, pools: [] } }));
+    expect(other.code).toBe(5);
+    expect(JSON.parse(other.stdout)).toMatchObject({ inputsAgree: false, decisionAgrees: false });
+    const none = await altered((real) => ({ ...real, inputs: { pools: [] } }));
+    expect(none).toMatchObject({ code: 5, stdout: '' });
+    expect(none.stderr).toMatch(/^This is no match receipt/);
+  }, 120_000);
+
   it('has its log on Swarm, a line for each batch', async () => {
     const { code, stdout } = await stack.run('job', 'log', String(id), '--json');
     expect(code).toBe(0);
@@ -256,6 +292,47 @@ describe('an offer whose trainer forges the log', () => {
   }, 390_000);
 });
 
+/** Waits until round `round` of an offer's verification has found the work valid. */
+async function foundValid(id: number, round: number): Promise<void> {
+  for (;;) {
+    const { rounds } = await stack.json<Offer>('offer', 'show', String(id));
+    const verdict = rounds[round]?.verdict ?? null;
+    if (verdict !== null) {
+      expect(verdict).toBe('Valid');
+      return;
+    }
+    await delay(500);
+  }
+}
+
+/** Challenges honest work: it is checked again, and the trainer gets half of the bond. */
+async function challengeInVain(id: number): Promise<void> {
+  await foundValid(id, 0);
+  const challenge = ['offer', 'challenge', String(id), '--segment', '3', '--key-file', stack.key('payer-2')];
+  const refused = await stack.run(...challenge, '--max-bond', '0.0001');
+  expect(refused).toMatchObject({ code: 1, stdout: '' });
+  expect(refused.stderr).toMatch(/^The bond is 0\.\d+ ETH, more than --max-bond 0\.0001\. Nothing was sent\.\n$/);
+  const tried = await stack.run(...challenge, '--dry-run');
+  expect(tried.stdout).toMatch(/^Would challenge segment 3 of offer \d+\nbond 0\.\d+ ETH\nNothing was sent\.\n$/);
+  const { bondWei } = await stack.json<{ bondWei: string }>(...challenge, '--max-bond', '1');
+  expect(BigInt(bondWei)).toBeGreaterThan(0n);
+  await foundValid(id, 1);
+  const { stdout } = await stack.run('offer', 'show', String(id));
+  expect(stdout).toMatch(/round 1: segments .*\b3\b/);
+  // Nobody challenges it again: the chain's clock is put forward to the end of the window.
+  const provider = new JsonRpcProvider(stack.ready.rpcUrl, 31_337, { staticNetwork: true });
+  await provider.send('evm_increaseTime', [601]);
+  provider.destroy();
+}
+
+/** The files of a folder that hold a text. */
+function filesHolding(text: string, folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => existsSync(file) && readFileSync(file).includes(text));
+}
+
 describe('pool run', () => {
   it('sells this machine from a node of its own, until Ctrl-C', async () => {
     const child = start(
@@ -266,35 +343,41 @@ describe('pool run', () => {
       { COTRAIN_DIR: stack.dir },
     );
     const ended = collect(child);
-    await new Promise<void>((resolve, reject) => {
-      child.stdout?.on('data', (chunk: Buffer) => {
-        if (chunk.toString().includes('"event":"resumed"')) resolve();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        child.stdout?.on('data', (chunk: Buffer) => {
+          if (chunk.toString().includes('"event":"resumed"')) resolve();
+        });
+        void ended.then(({ stderr }) => {
+          reject(new Error(`pool run ended: ${stderr}`));
+        });
       });
-      void ended.then(({ stderr }) => {
-        reject(new Error(`pool run ended: ${stderr}`));
-      });
-    });
-    const id = await createOffer('for a desk', '--bid-window', '20');
-    await stack.json('offer', 'fund', String(id), '--key-file', stack.key('payer-1'));
-    expect(await stack.run('job', 'watch', String(id))).toMatchObject({ code: 0, stderr: '' });
-    const { trainer } = await stack.json<Offer>('offer', 'show', String(id));
-    expect(trainer?.toLowerCase()).toBe(stack.wallet('pool-3').address.toLowerCase());
+      const id = await createOffer('for a desk', '--bid-window', '20', '--challenge-window', '600');
+      await stack.json('offer', 'fund', String(id), '--key-file', stack.key('payer-1'));
+      await challengeInVain(id);
+      expect(await stack.run('job', 'watch', String(id))).toMatchObject({ code: 0, stderr: '' });
+      const { trainer } = await stack.json<Offer>('offer', 'show', String(id));
+      expect(trainer?.toLowerCase()).toBe(stack.wallet('pool-3').address.toLowerCase());
+      expect(filesHolding(stack.wallet('pool-3').privateKey.slice(2), stack.dir)).toEqual([stack.key('pool-3')]);
 
-    child.kill('SIGINT');
-    const { code, stdout } = await ended;
-    expect(code).toBe(0);
-    const events = stdout
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { event: string; state?: string });
-    expect(events.map(({ event, state }) => (event === 'job' ? `job ${state ?? ''}` : event))).toEqual([
-      'started',
-      'resumed',
-      'job Running',
-      'job Done',
-      'paused',
-      'stopped',
-    ]);
+      child.kill('SIGINT');
+      const { code, stdout } = await ended;
+      expect(code).toBe(0);
+      const events = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { event: string; state?: string });
+      expect(events.map(({ event, state }) => (event === 'job' ? `job ${state ?? ''}` : event))).toEqual([
+        'started',
+        'resumed',
+        'job Running',
+        'job Done',
+        'paused',
+        'stopped',
+      ]);
+    } finally {
+      child.kill('SIGKILL');
+    }
   }, 390_000);
 });
 
@@ -307,6 +390,7 @@ describe('what goes wrong', () => {
 
   it.each<[string, (key: (name: string) => string) => string[], number, RegExp]>([
     ['no such offer', () => ['offer', 'show', '999', '--json'], 3, /There is no offer 999/],
+    ['no receipt', () => ['offer', 'receipt', '999'], 3, /There is no offer 999/],
     ['no commitment', () => ['verify', '999', '--json'], 3, /no offer 999/],
     ['an unknown flag', () => ['offer', 'list', '--colour'], 2, /unknown option '--colour'/],
     ['an unknown command', () => ['offer', 'burn'], 2, /unknown command 'burn'/],
@@ -333,6 +417,84 @@ describe('what goes wrong', () => {
       code,
       reason,
     );
+  });
+
+  describe('at an API of somebody else', () => {
+    /** Runs `stake deposit 1` at an API that alters its answers; the deposits that it made. */
+    const deposit = async (
+      tamper: (data: Record<string, unknown>) => void,
+      ...flags: string[]
+    ): Promise<Ended & { depositedWei: bigint }> => {
+      const key = ['--key-file', stack.key('pool-4')];
+      const stakeWei = async (): Promise<bigint> =>
+        BigInt((await stack.json<{ freeStakeWei: string }>('stake', 'show', ...key)).freeStakeWei);
+      const before = await stakeWei();
+      const api = await TamperingApi.start(stack.ready.graphqlUrl, tamper, token);
+      try {
+        const where = ['--api', api.graphqlUrl, '--rpc', stack.ready.rpcUrl];
+        const ended = await stack.run('stake', 'deposit', '1', ...key, ...where, ...flags);
+        return { ...ended, depositedWei: (await stakeWei()) - before };
+      } finally {
+        api.close();
+      }
+    };
+    const honest = (): void => undefined;
+    let market = '';
+    let token = '';
+
+    beforeAll(async () => {
+      token = await new ApiClient(stack.ready.graphqlUrl).signIn(stack.wallet('pool-4'), 31_337);
+      ({ market } = (await graphql<{ market: { market: string } }>('{ market { market } }')).market);
+    });
+
+    it('signs for the market that the user names', async () => {
+      expect(await deposit(honest, '--market', market)).toMatchObject({ code: 0, depositedWei: parseEther('1') });
+      const other = await deposit(honest, '--market', stack.wallet('pool-1').address);
+      expect(other).toMatchObject({ code: 1, stdout: '', depositedWei: 0n });
+      expect(other.stderr).toMatch(/^The API works for the market 0x.*, and you mean 0x.* Nothing was signed/);
+    }, 120_000);
+
+    it('signs for the market that the API names only after it has shown what, and on request', async () => {
+      const asked = await deposit(honest);
+      expect(asked).toMatchObject({ code: 2, stdout: '', depositedWei: 0n });
+      expect(asked.stderr).toMatch(/0x[0-9a-fA-F]{40} depositFor\(trainer: 0x.*\) with 1 ETH\. Nothing was signed/);
+      expect(await deposit(honest, '--yes')).toMatchObject({ code: 0, depositedWei: parseEther('1') });
+    }, 120_000);
+
+    it.each<[string, Record<string, string>]>([
+      ['money to somebody else', { to: `0x${'66'.repeat(20)}`, data: '0x', valueWei: String(parseEther('9000')) }],
+      ['somebody else’s stake', { data: `0xb6b55f25${'66'.repeat(32)}` }],
+      ['ten times as much', { valueWei: String(parseEther('10')) }],
+    ])(
+      'signs nothing when it prepares %s, even with --yes',
+      async (_, change) => {
+        const robbed = (data: Record<string, unknown>): void => {
+          Object.assign((data['prepareDepositStake'] as object | undefined) ?? {}, change);
+        };
+        const wallet = stack.wallet('pool-4').address;
+        const provider = new JsonRpcProvider(stack.ready.rpcUrl, 31_337, { staticNetwork: true });
+        const before = await provider.getTransactionCount(wallet);
+        for (const flags of [['--yes'], ['--market', market]]) {
+          const ended = await deposit(robbed, ...flags);
+          expect(ended).toMatchObject({ code: 1, stdout: '', depositedWei: 0n });
+          expect(ended.stderr).toMatch(/^The API prepared another transaction than this command means\. Nothing was/);
+        }
+        expect(await provider.getTransactionCount(wallet)).toBe(before);
+        provider.destroy();
+      },
+      120_000,
+    );
+
+    it('takes no other registry or quorum than those of the market', async () => {
+      for (const contract of ['registry', 'quorum']) {
+        const lying = (data: Record<string, unknown>): void => {
+          const told = data['market'] as Record<string, string> | undefined;
+          if (told?.[contract] !== undefined) told[contract] = told['market'] ?? '';
+        };
+        const ended = await deposit(lying, '--market', market);
+        expect(ended).toMatchObject({ code: 1, stdout: '', depositedWei: 0n });
+      }
+    }, 120_000);
   });
 
   it('refuses a key file that others can read', async () => {

@@ -62,9 +62,10 @@ interface ITrainingMarket {
     function open(JobHeader calldata header, OfferTerms calldata terms, address[] calldata payers, uint32[] calldata units) external returns (uint256 offerId);
     function cancel(uint256 offerId) external;
     /// @notice The caller pays his whole share; ETH offers take exactly that value, ERC-20 offers pull it.
-    function fund(uint256 offerId) external payable;
-    /// @notice Places (or lowers) the caller's bid; msg.value is the bid bond (BID_BOND_BPS of the reward in ETH offers, a flat amount otherwise: see bidBondWei).
-    function bid(uint256 offerId, uint256 priceWei) external payable;
+    /// @param jobHeaderHash of the job that he means: a reorganisation can give its id to another
+    function fund(uint256 offerId, bytes32 jobHeaderHash) external payable;
+    /// @notice Places (or lowers) the caller's bid for the job of that hash; msg.value is the bid bond (BID_BOND_BPS of the reward in ETH offers, a flat amount otherwise: see bidBondWei).
+    function bid(uint256 offerId, bytes32 jobHeaderHash, uint256 priceWei) external payable;
     function award(uint256 offerId) external;
     /// @notice The awarded trainer starts: his bond becomes withdrawable.
     function start(uint256 offerId) external;
@@ -91,6 +92,8 @@ interface ITrainingMarket {
     /// @notice What the verifier has not spent of the validation fee; zero unless the offer is committed.
     function feeLeftWei(uint256 offerId) external view returns (uint256);
     function offerState(uint256 offerId) external view returns (OfferState);
+    /// @notice keccak256(abi.encode(header)) of the offer's JobHeader.
+    function jobHeaderHash(uint256 offerId) external view returns (bytes32);
     function winner(uint256 offerId) external view returns (address trainer, uint256 priceWei);
     function bids(uint256 offerId) external view returns (address[3] memory trainers, uint256[3] memory pricesWei);
     function deadlineOf(uint256 offerId) external view returns (uint64);

@@ -8,20 +8,29 @@ export interface Commitment {
   market: Hex;
   offerId: bigint;
   trainer: Hex;
+  /** Of the job that was trained: see `hashJobHeader`. */
+  jobHeaderHash: Hex;
   logReference: Reference;
   modelReference: Reference;
 }
 
-/** keccak256(abi.encode(chainId, market, offerId, trainer, logReference, modelReference)), as the market computes it. */
+/**
+ * keccak256(abi.encode(chainId, market, offerId, trainer, jobHeaderHash, logReference, modelReference)), as the market
+ * computes it.
+ * @throws OutOfRangeError
+ */
 export function commitmentHash(commitment: Commitment): Hex {
-  const bytes = new Uint8Array(6 * 32);
+  const bytes = new Uint8Array(7 * 32);
   const words = [
     uint256(commitment.chainId, 'chainId'),
     address(commitment.market, 'market'),
     uint256(commitment.offerId, 'offerId'),
     address(commitment.trainer, 'trainer'),
+    bytes32(commitment.jobHeaderHash, 'jobHeaderHash'),
+    bytes32(commitment.logReference, 'logReference'),
+    bytes32(commitment.modelReference, 'modelReference'),
   ];
-  [...words, fromHex(commitment.logReference), fromHex(commitment.modelReference)].forEach((word, index) => {
+  words.forEach((word, index) => {
     bytes.set(word, index * 32 + 32 - word.length);
   });
   return keccak256(bytes);
@@ -30,6 +39,12 @@ export function commitmentHash(commitment: Commitment): Hex {
 function uint256(value: bigint, field: string): Uint8Array {
   if (value < 0n || value >= 2n ** 256n) throw new OutOfRangeError(field, value, 'an unsigned 256-bit integer');
   return fromHex(`0x${value.toString(16).padStart(64, '0')}`);
+}
+
+function bytes32(value: Hex, field: string): Uint8Array {
+  const bytes = fromHex(value);
+  if (bytes.length !== 32) throw new OutOfRangeError(field, bytes.length, 'a word of 32 bytes');
+  return bytes;
 }
 
 function address(value: Hex, field: string): Uint8Array {

@@ -117,17 +117,20 @@ describe('commitmentHash', () => {
         fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }),
         fc.uint8Array({ minLength: 20, maxLength: 20 }),
         reference,
-        (id, address, ref) => {
+        reference,
+        reference,
+        (id, address, jobHeaderHash, logReference, modelReference) => {
           const commitment = {
             chainId: 31337n,
             market: toHex(address),
             offerId: id,
             trainer: toHex(address),
-            logReference: ref,
-            modelReference: ref,
+            jobHeaderHash,
+            logReference,
+            modelReference,
           };
           const abi = AbiCoder.defaultAbiCoder().encode(
-            ['uint256', 'address', 'uint256', 'address', 'bytes32', 'bytes32'],
+            ['uint256', 'address', 'uint256', 'address', 'bytes32', 'bytes32', 'bytes32'],
             Object.values(commitment),
           );
           expect(commitmentHash(commitment)).toBe(ethersKeccak(abi));

@@ -48,9 +48,15 @@ export class Bidder {
   /**
    * Matches offers, holds capacity for those that a pool was chosen for, and returns their bids. Receipts and
    * reservations are written in one transaction that the lease allows; nothing is signed before it is committed.
+   * @param refusedPoolIds pools that are left out of an offer's match
    * @throws LeaseLostError
    */
-  async match(offers: readonly OfferView[], state: MarketState, lease: Lease): Promise<HeldBid[]> {
+  async match(
+    offers: readonly OfferView[],
+    state: MarketState,
+    lease: Lease,
+    refusedPoolIds: (offer: OfferView) => readonly string[] = () => [],
+  ): Promise<HeldBid[]> {
     if (offers.length === 0 || state.ours.length === 0) return [];
     const { documents, deployment, provider, database } = this.options;
     const holding = [...state.offers.values()].filter(({ id }) =>
@@ -59,7 +65,7 @@ export class Bidder {
     const known = await documents.collect([...offers, ...holding], documentPatienceMs);
     const candidates = offers.flatMap((offer) => {
       const found = known.get(offer.id);
-      return found === undefined ? [] : [matchOffer(offer, found)];
+      return found === undefined ? [] : [matchOffer(offer, found, refusedPoolIds(offer))];
     });
     if (candidates.length === 0) return [];
     const stakes = await readStakes(
@@ -91,7 +97,7 @@ export class Bidder {
     return bids;
   }
 
-  /** Submits bids in one request to the signer. Returns those that the contract refuses. */
+  /** Submits bids in one request to the signer. Returns those that the contract refuses, or the wallet cannot pay. */
   async submit(bids: readonly HeldBid[], pools: readonly Pool[]): Promise<HeldBid[]> {
     if (bids.length === 0) return [];
     const bondsWei = await Promise.all(bids.map(({ offer }) => this.bondWei(offer)));
@@ -100,7 +106,9 @@ export class Bidder {
       return pool === undefined ? [] : [{ bid, request: this.bidRequest(bid, pool, bondsWei[index] ?? 0n) }];
     });
     const outcomes = await this.options.submitter.submit(requests.map(({ request }) => request));
-    return requests.flatMap(({ bid }, index) => (outcomes[index] === 'refused' ? [bid] : []));
+    return requests.flatMap(({ bid }, index) =>
+      outcomes[index] === 'refused' || outcomes[index] === 'unfunded' ? [bid] : [],
+    );
   }
 
   private bidRequest({ offer, priceWei }: HeldBid, pool: Pool, bondWei: bigint): IntentRequest {
@@ -108,10 +116,11 @@ export class Bidder {
     const { data } = encodeCall({
       abi: trainingMarketAbi,
       functionName: 'bid',
-      args: [BigInt(offer.id), BigInt(priceWei)],
+      args: [BigInt(offer.id), offer.jobHeaderHash as Hex, BigInt(priceWei)],
     });
     return {
-      intentId: `bid:${String(chainId)}:${market.toLowerCase()}:${String(offer.id)}:${pool.id}`,
+      // After a reorganisation the same id can be another job's, whose bid is another one; and so is one at another price.
+      intentId: `bid:${String(chainId)}:${market.toLowerCase()}:${String(offer.id)}:${pool.id}:${offer.jobHeaderHash.slice(2, 18)}:${priceWei}`,
       account: pool.wallet as Hex,
       to: market,
       data,

@@ -11,9 +11,12 @@ import {
   type Reference,
 } from '@cotrain/protocol';
 import { CorruptChunkError, referenceOf, startSwarmStore, SwarmClient, type SwarmStore } from '@cotrain/swarm';
+import { trustingChecker } from '../../test/trusting-checker.ts';
 import { eventually } from '../../test/eventually.ts';
 import { createDatabase, type Database } from '../database/database.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
+import { leastTolerance } from './offer-documents.ts';
+import type { CheckVerdict, JobChecker } from './job-checker.ts';
 import { DocumentLibrary, type DocumentLibraryOptions, type KnownDocuments } from './document-library.ts';
 
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined };
@@ -40,7 +43,15 @@ afterAll(async () => {
 });
 
 function newLibrary(changes: Partial<DocumentLibraryOptions> = {}): DocumentLibrary {
-  return new DocumentLibrary({ database, swarm, logger: silent, firstRetryMs: 50, longestRetryMs: 100, ...changes });
+  return new DocumentLibrary({
+    database,
+    swarm,
+    checker: trustingChecker,
+    logger: silent,
+    firstRetryMs: 50,
+    longestRetryMs: 100,
+    ...changes,
+  });
 }
 beforeEach(() => {
   library = newLibrary();
@@ -94,7 +105,7 @@ function makeOffer(
     backends: ['wasm'],
     resources: { gpuMemoryMiB: 0, gpuCount: 0, cpuMilli: 100, memoryMiB: 64, estimatedGpuSeconds: 60 },
     deadlineSeconds: 600,
-    tolerance: { absolute: 0, relative: 0, drift: 0 },
+    tolerance: { absolute: 0.001, relative: 0.01, drift: 0.01 },
     ...spec,
   };
   const documents = { spec: encodeJobSpec(jobSpec), ...parts, ...changes };
@@ -149,6 +160,66 @@ describe('documents of an offer', () => {
     await eventually('the new documents', async () => (await ask(swapped))?.matchable);
   });
 
+  test('with the least tolerance that is accepted are matchable', async () => {
+    const { offer, documents } = makeOffer({}, { tolerance: leastTolerance });
+    await upload(documents);
+    expect(await ask(offer)).toMatchObject({ matchable: true });
+  });
+
+  test('are matchable only when their job was checked, and are not waited for', async () => {
+    const { offer, documents } = makeOffer();
+    await upload(documents);
+    const { promise, resolve } = Promise.withResolvers<CheckVerdict>();
+    let arrived = 0;
+    const asked: string[] = [];
+    const verdicts: CheckVerdict[] = [];
+    const checker: JobChecker = {
+      known: () => verdicts[0],
+      check: (_, urgency) => {
+        asked.push(urgency);
+        return promise;
+      },
+      close: () => Promise.resolve(),
+    };
+    library = newLibrary({ checker, onArrival: () => arrived++ });
+    await library.prefetch([{ ...offer, state: 'Funding' }]);
+    await eventually('the check', () => asked.length > 0);
+    expect(asked).toEqual(['leisurely']);
+    expect(await ask(offer)).toBeUndefined();
+    expect(asked).toEqual(['leisurely', 'urgent']);
+    expect(library.verdict(offer, 1_000)).toBeUndefined();
+    const before = arrived;
+    verdicts.push({ ok: true });
+    resolve({ ok: true });
+    await eventually('the arrival', () => arrived > before);
+    expect(await ask(offer)).toMatchObject({ matchable: true });
+    expect(await recorded(offer)).toMatchObject({ matchable: true });
+    expect(library.verdict(offer, 1_000)).toEqual({ ok: true });
+  });
+
+  test('of a job that cannot be trained make it unmatchable for good; of one that cannot be read, until it can', async () => {
+    const verdicts: CheckVerdict[] = [
+      { ok: false, reason: 'a chunk is missing', final: false },
+      { ok: false, reason: 'a layer Lambda', final: true },
+    ];
+    let checks = 0;
+    library = newLibrary({
+      checker: {
+        known: () => undefined,
+        check: () => Promise.resolve(verdicts[checks++] ?? { ok: true }),
+        close: () => Promise.resolve(),
+      },
+    });
+    const { offer, documents } = makeOffer();
+    await upload(documents);
+    await eventually('the first verdict', async () => (await ask(offer)) !== undefined);
+    const final = { matchable: false, reason: 'a layer Lambda' };
+    await eventually('the second', async () => JSON.stringify(await ask(offer)) === JSON.stringify(final));
+    expect(await recorded(offer)).toMatchObject(final);
+    await new Promise((done) => setTimeout(done, 300));
+    expect(checks).toBe(2);
+  });
+
   const wrong: [string, Partial<Documents>, Partial<JobSpec>, RegExp][] = [
     ['a JobSpec that is no JSON', { spec: Buffer.from('hello') }, {}, /JobSpec/],
     ['a JobSpec that is too large', { spec: Buffer.alloc(JOB_SPEC_MAX_BYTES + 1, 32) }, {}, /65537 bytes/],
@@ -161,6 +232,12 @@ describe('documents of an offer', () => {
     ['a JobSpec that contradicts the JobHeader', {}, { steps: 5 }, /steps/],
     ['a program that is none', { program: Buffer.from('{"version":"cotrain.program/1"}') }, {}, /Program/],
     ['a dataset that is none', { manifest: Buffer.from('{}') }, {}, /DatasetManifest/],
+    ...(['absolute', 'relative', 'drift'] as const).map((field): (typeof wrong)[number] => [
+      `a tolerance whose ${field} is tighter than floating point`,
+      {},
+      { tolerance: { ...leastTolerance, [field]: 9e-5 } },
+      new RegExp(`TOLERANCE_TOO_TIGHT.*${field}`),
+    ]),
     [
       'a split that the dataset has not',
       {},

@@ -7,7 +7,8 @@ import type { OfferView } from '../indexing/fold-offer.ts';
 import { insertRows } from '../indexing/insert-rows.ts';
 import { Backoff } from './backoff.ts';
 import { cachedStore, type DocumentStore } from './cached-store.ts';
-import { fetchDocuments, type OfferDocuments } from './offer-documents.ts';
+import type { CheckVerdict, JobChecker } from './job-checker.ts';
+import { fetchDocuments, headerOf, type OfferDocuments } from './offer-documents.ts';
 
 /** What matching needs to know of an offer's documents. */
 export type KnownDocuments = { matchable: true; jobSpec: JobSpec } | { matchable: false; reason: string };
@@ -15,6 +16,8 @@ export type KnownDocuments = { matchable: true; jobSpec: JobSpec } | { matchable
 export interface DocumentLibraryOptions {
   database: Database;
   swarm: Pick<SwarmClient, 'download' | 'open'>;
+  /** Says whether what the documents describe can be trained. */
+  checker: JobChecker;
   logger: Logger;
   /** Called when documents came in that nobody waited for any more. */
   onArrival?: () => void;
@@ -38,6 +41,8 @@ export class DocumentLibrary {
   /** Looked for in the database already. */
   private readonly recalled = new Set<string>();
   private readonly fetching = new Map<string, Promise<void>>();
+  /** Documents that are there, while it is checked whether the job can be trained. */
+  private readonly checking = new Map<string, Promise<void>>();
   /** To be fetched, in this order; what matching waits for comes first. */
   private urgent = new Map<string, OfferView>();
   private leisurely = new Map<string, OfferView>();
@@ -58,6 +63,8 @@ export class DocumentLibrary {
     const missing = offers.filter((offer) => this.isDue(keyOf(offer)));
     this.urgent = new Map(missing.map((offer) => [keyOf(offer), offer]));
     this.startFetches();
+    for (const offer of offers)
+      if (this.checking.has(keyOf(offer))) void this.options.checker.check(headerOf(offer), 'urgent');
     const deadline = performance.now() + patienceMs;
     while (missing.some((offer) => this.urgent.has(keyOf(offer)) || this.fetching.has(keyOf(offer)))) {
       const leftMs = deadline - performance.now();
@@ -82,9 +89,23 @@ export class DocumentLibrary {
     this.startFetches();
   }
 
+  /** Ends the checks too. */
   async close(): Promise<void> {
     this.closed = true;
+    await this.options.checker.close();
     await Promise.allSettled(this.fetching.values());
+    await Promise.allSettled(this.checking.values());
+  }
+
+  /**
+   * The verdict on an offer's job, not older than `maxAgeMs`; undefined while it is not known, and then it is being found
+   * out.
+   */
+  verdict(offer: OfferView, maxAgeMs: number): CheckVerdict | undefined {
+    const known = this.options.checker.known(headerOf(offer), maxAgeMs);
+    if (known === undefined)
+      void this.options.checker.check(headerOf(offer), 'urgent').then(() => this.options.onArrival?.());
+    return known;
   }
 
   /** Reads what an earlier run found. What did not work then is tried again: it may have been for want of a document. */
@@ -107,7 +128,7 @@ export class DocumentLibrary {
 
   private isDue(key: string): boolean {
     if (this.known.has(key) && !this.retried.has(key)) return false;
-    return !this.fetching.has(key) && !this.backoff.isWaiting(key);
+    return !this.fetching.has(key) && !this.checking.has(key) && !this.backoff.isWaiting(key);
   }
 
   private startFetches(): void {
@@ -130,6 +151,22 @@ export class DocumentLibrary {
 
   private async fetch(offer: OfferView, key: string): Promise<void> {
     const found = await fetchDocuments(offer, this.store);
+    if (!found.matchable) return this.settle(offer, key, found);
+    const header = headerOf(offer);
+    const verdict = this.options.checker.known(header, Infinity);
+    if (verdict !== undefined) return this.settle(offer, key, withVerdict(found, verdict));
+    // A check may take minutes: it does not keep other documents from being fetched.
+    const checked = this.options.checker
+      .check(header, offer.state === 'Funding' ? 'leisurely' : 'urgent')
+      .then((outcome) => (this.closed ? undefined : this.settle(offer, key, withVerdict(found, outcome))))
+      .finally(() => {
+        this.checking.delete(key);
+        this.options.onArrival?.();
+      });
+    this.checking.set(key, checked);
+  }
+
+  private async settle(offer: OfferView, key: string, found: OfferDocuments): Promise<void> {
     await this.record(offer, found).catch((error: unknown) => {
       this.notRecorded(offer.id, error);
     });
@@ -185,6 +222,10 @@ export class DocumentLibrary {
       }
     this.known.set(key, documents);
   }
+}
+
+function withVerdict(found: OfferDocuments, verdict: CheckVerdict): OfferDocuments {
+  return verdict.ok ? found : { matchable: false, reason: verdict.reason, final: verdict.final };
 }
 
 /** All rows have all columns: a later check replaces an earlier one whole. */

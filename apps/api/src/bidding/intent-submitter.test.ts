@@ -49,6 +49,16 @@ describe('submitting intents', () => {
     expect(asked).toEqual([['a', 'b']]);
   });
 
+  test('what the account cannot pay for is told apart, and tried again soon', async () => {
+    const { submitter, asked, clock } = setUp(() => ({ reason: 'insufficient funds' }));
+    expect(await submitter.submit([request('a')])).toEqual(['unfunded']);
+    clock.ms = 999;
+    expect(await submitter.submit([request('a')])).toEqual(['waiting']);
+    clock.ms = 1_000;
+    expect(await submitter.submit([request('a')])).toEqual(['unfunded']);
+    expect(asked).toEqual([['a'], ['a']]);
+  });
+
   test('what the signer has is not submitted with every look', async () => {
     const { submitter, asked, clock } = setUp(() => ({}));
     await submitter.submit([request('a')]);

@@ -2,8 +2,11 @@ import type { Logger } from '@cotrain/chain';
 import type { IntentOutcome, IntentRequest } from '../signer/protocol.ts';
 import type { SignerClient } from '../signer/signer-client.ts';
 
-/** What came of a submission. `waiting`: it was submitted a moment ago, nothing was asked now. */
-export type Submission = 'accepted' | 'refused' | 'unavailable' | 'waiting';
+/**
+ * What came of a submission. `unfunded`: the signer has it, but the account cannot pay for it now. `waiting`: it was
+ * submitted a moment ago, nothing was asked now.
+ */
+export type Submission = 'accepted' | 'refused' | 'unfunded' | 'unavailable' | 'waiting';
 
 export interface IntentSubmitterOptions {
   signer: Pick<SignerClient, 'submitMany'>;
@@ -84,6 +87,10 @@ export class IntentSubmitter {
       if (outcome.reason === 'unavailable') {
         this.options.logger.warn({ intentId, error: outcome.error }, 'not sent yet; again soon');
         return set({}, 'unavailable');
+      }
+      if (outcome.reason === 'insufficient funds') {
+        this.options.logger.warn({ intentId, error: outcome.error }, 'the account cannot pay for it; again later');
+        return set({ nextAt: now + firstRefusalMs }, 'unfunded');
       }
       // The contract does not accept it now (somebody else was faster, or it is due a block later), or never.
       this.options.logger.info({ intentId, reason: outcome.error }, 'not accepted now');

@@ -3,17 +3,19 @@ import type { SwarmClient } from '@cotrain/swarm';
 import type { JsonRpcProvider } from 'ethers';
 import type { Database } from '../database/database.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
-import type { Scheduler } from '../scheduling/scheduler.ts';
+import { jobName, type Scheduler } from '../scheduling/scheduler.ts';
 import type { SignerClient } from '../signer/signer-client.ts';
 import type { ValidatorEngine } from '../validation/validator-engine.ts';
 import { Backoff } from './backoff.ts';
 import { Bidder, type HeldBid } from './bidder.ts';
 import { DocumentLibrary } from './document-library.ts';
 import { IntentSubmitter } from './intent-submitter.ts';
+import type { JobChecker } from './job-checker.ts';
 import { acquireLease, assertLease, type Lease, LeaseLostError, releaseLease, renewLease } from './lease.ts';
 import { type MarketState, MarketStateReader } from './market-state.ts';
-import { decideOfferActions, type OfferAction } from './offer-actions.ts';
+import { decideOfferActions, isUnsigned, type OfferAction } from './offer-actions.ts';
 import { OfferDuties, type OfferDuty } from './offer-duties.ts';
+import { SignerAccounts } from './signer-accounts.ts';
 
 export interface MarketEngineOptions {
   database: Database;
@@ -23,6 +25,7 @@ export interface MarketEngineOptions {
   signer: SignerClient;
   scheduler: Scheduler;
   validators: ValidatorEngine;
+  checker: JobChecker;
   logger: Logger;
   /** Unique among replicas. */
   replica: string;
@@ -34,8 +37,7 @@ export interface MarketEngineOptions {
 }
 
 const leaseName = 'market-engine';
-const accountsKeptMs = 10_000;
-/** A bid that the contract refused is not matched again before this. */
+/** A pool whose bid was refused, or that could not pay for it, is left out of the offer's match for so long. */
 const refusedMs = 5_000;
 const longestRefusedMs = 60_000;
 
@@ -45,7 +47,7 @@ export class MarketEngine {
   private again = false;
   private closed = false;
   private lease: Lease | null = null;
-  private accounts: { addresses: ReadonlySet<string>; at: number } | null = null;
+  private readonly accounts: SignerAccounts;
   private readonly reader: MarketStateReader;
   private readonly documents: DocumentLibrary;
   private readonly bidder: Bidder;
@@ -54,6 +56,12 @@ export class MarketEngine {
 
   constructor(private readonly options: MarketEngineOptions) {
     const submitter = new IntentSubmitter(options);
+    this.accounts = new SignerAccounts({
+      ...options,
+      onReturn: () => {
+        this.wake();
+      },
+    });
     this.reader = new MarketStateReader(options.database);
     this.documents = new DocumentLibrary({
       ...options,
@@ -105,15 +113,17 @@ export class MarketEngine {
     this.lease = lease;
     if (lease === null) return;
     const startedMs = performance.now();
-    const state = await this.reader.read(await this.signerAccounts());
+    const { addresses, isReachable } = await this.accounts.read();
+    const state = await this.reader.read(addresses);
     if (state === null) return;
     const { held, toMatch, duties } = this.decide(state);
     const loadedMs = performance.now();
-    await this.bid(held, toMatch, state, lease);
+    if (isReachable) await this.bid(held, toMatch, state, lease);
     const bidMs = performance.now();
     await this.documents.prefetch([...state.offers.values()].filter((offer) => offer.state === 'Funding'));
     await renewLease(database, lease, leaseMs);
-    await this.duties.fulfil(duties, state, lease);
+    const due = isReachable ? duties : duties.filter(({ action }) => isUnsigned(action));
+    await this.duties.fulfil(due, state, lease);
     for (const offer of state.offers.values()) await this.options.validators.tend(offer, state.now);
     this.options.logger.debug(
       {
@@ -138,7 +148,9 @@ export class MarketEngine {
     const { database, logger, leaseMs = 15_000 } = this.options;
     let matched: HeldBid[] = [];
     try {
-      matched = await this.bidder.match(toMatch, state, lease);
+      matched = await this.bidder.match(toMatch, state, lease, (offer) =>
+        state.ours.flatMap(({ id }) => (this.refused.isWaiting(refusalKey(offer, id)) ? [id] : [])),
+      );
       await renewLease(database, lease, leaseMs);
       const refused = await this.bidder.submit([...held, ...matched], state.ours);
       if (refused.length > 0) await this.giveBack(refused, lease);
@@ -152,14 +164,17 @@ export class MarketEngine {
     }
   }
 
-  /** The contract refuses a bid: nothing was signed, so its capacity is free for others. */
+  /**
+   * The contract refuses a bid, or its wallet cannot pay: the capacity is free, and the next match leaves the pool out. If
+   * the wallet is filled up and the bid sent after all, the chain shows it and the capacity is held again.
+   */
   private async giveBack(bids: readonly HeldBid[], lease: Lease): Promise<void> {
     await this.options.database.prisma.$transaction(async (tx) => {
       await assertLease(tx, lease);
       for (const { offer, poolId } of bids)
         await tx.reservation.updateMany({ where: { offerId: offer.id, poolId }, data: { state: 'released' } });
     });
-    for (const { offer } of bids) this.refused.failed(String(offer.id));
+    for (const { offer, poolId } of bids) this.refused.failed(refusalKey(offer, poolId));
   }
 
   private decide(state: MarketState): { held: HeldBid[]; toMatch: OfferView[]; duties: OfferDuty[] } {
@@ -169,10 +184,14 @@ export class MarketEngine {
     const toMatch: OfferView[] = [];
     const duties: OfferDuty[] = [];
     for (const offer of state.offers.values()) {
+      const job = state.jobs.get(offer.id) ?? null;
+      const isOfAnotherHeader = job !== null && job.name !== jobName(this.options.deployment, offer);
+      if (isOfAnotherHeader && job.state === 'running')
+        duties.push({ offer: null, action: { kind: 'stopJob' }, jobName: job.name });
       const own = {
         wallets: ownWallets,
         keeper: this.options.keeper,
-        job: state.jobs.get(offer.id) ?? null,
+        job: isOfAnotherHeader ? null : job,
         reservations: (state.reservations.get(offer.id) ?? []).flatMap(({ poolId, priceWei, state: held }) => {
           const wallet = wallets.get(poolId);
           return wallet === undefined ? [] : [{ poolId, wallet, priceWei, held: held === 'held' }];
@@ -192,16 +211,10 @@ export class MarketEngine {
   ): void {
     if (action.kind === 'bid') into.held.push({ offer, poolId: action.poolId, priceWei: action.priceWei });
     else if (action.kind !== 'match') into.duties.push({ offer, action, jobName: null });
-    else if (!this.refused.isWaiting(String(offer.id))) into.toMatch.push(offer);
+    else into.toMatch.push(offer);
   }
+}
 
-  /** Keys do not come and go while the signer runs, so it is not asked on every look. */
-  private async signerAccounts(): Promise<ReadonlySet<string>> {
-    const now = performance.now();
-    if (this.accounts === null || now - this.accounts.at > accountsKeptMs) {
-      const addresses = await this.options.signer.accounts();
-      this.accounts = { addresses: new Set(addresses.map((address) => address.toLowerCase())), at: now };
-    }
-    return this.accounts.addresses;
-  }
+function refusalKey({ id, jobHeaderHash }: OfferView, poolId: string): string {
+  return `${String(id)}:${jobHeaderHash}:${poolId}`;
 }

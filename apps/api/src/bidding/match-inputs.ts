@@ -2,7 +2,7 @@ import { type Deployment, readContract, trainerRegistryAbi } from '@cotrain/chai
 import type { JsonRpcProvider } from 'ethers';
 import type { Pool } from '../generated/prisma/client.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
-import { loadOf } from '../matching/capacity.ts';
+import { loadOf, slotsFor } from '../matching/capacity.ts';
 import { limitSeconds, OpenHours } from '../matching/open-hours.ts';
 import type { MatchOffer, MatchPool, MatchReservation } from '../matching/types.ts';
 import type { KnownDocuments } from './document-library.ts';
@@ -11,8 +11,15 @@ import { isStakeLocked, startRange } from './reservation-rules.ts';
 
 type Hex = `0x${string}`;
 
-/** An offer as matching sees it. */
-export function matchOffer(offer: OfferView, documents: KnownDocuments): MatchOffer {
+/**
+ * An offer as matching sees it.
+ * @param refusedPoolIds pools whose bids for it were refused and are not to be tried again yet
+ */
+export function matchOffer(
+  offer: OfferView,
+  documents: KnownDocuments,
+  refusedPoolIds: readonly string[] = [],
+): MatchOffer {
   const spec = documents.matchable ? documents.jobSpec : null;
   return {
     id: offer.id,
@@ -29,11 +36,13 @@ export function matchOffer(offer: OfferView, documents: KnownDocuments): MatchOf
     ...startRange(offer, null),
     trainingWindow: Number(offer.terms['trainingWindow']),
     rewardWei: BigInt(offer.rewardWei),
+    validationFeeWei: BigInt(String(offer.terms['validationFeeWei'])),
     minStakeWei: minStakeWei(offer),
+    refusedPoolIds: [...refusedPoolIds].sort(),
   };
 }
 
-/** Free stake of each wallet on chain, in wei; one round trip for all of them. */
+/** Stake of each wallet that the market can lock for an award, in wei; one round trip for all of them. */
 export async function readStakes(
   wallets: readonly string[],
   deployment: Deployment,
@@ -45,12 +54,13 @@ export async function readStakes(
       readContract(provider, {
         abi: trainerRegistryAbi,
         address: deployment.registry,
-        functionName: 'stakeOf',
-        args: [wallet as Hex],
+        // Not stakeOf: a wallet that has not accepted the market has free stake, and its bids are refused.
+        functionName: 'lockableOf',
+        args: [wallet as Hex, deployment.market],
       }),
     ),
   );
-  return new Map(distinct.map((wallet, index) => [wallet, stakes[index]?.[0] ?? 0n]));
+  return new Map(distinct.map((wallet, index) => [wallet, stakes[index] ?? 0n]));
 }
 
 /** The pools as matching sees them, with what their bids and jobs hold of capacity and stake. */
@@ -68,8 +78,9 @@ export function matchPools(
       const pool = poolsById.get(row.poolId);
       if (row.state !== 'held' || pool === undefined) continue;
       const known = documents.get(offerId);
-      const gpuCount = known?.matchable === true ? known.jobSpec.resources.gpuCount : pool.gpuCount;
-      const job = { gpuCount, gpuSeconds: row.gpuSeconds };
+      // While its documents are not at hand, a job is taken to need all of the pool.
+      const needed = known?.matchable === true ? known.jobSpec.resources : pool;
+      const job = { slots: slotsFor(needed, pool), gpuCount: needed.gpuCount, gpuSeconds: row.gpuSeconds };
       const limit = offer === undefined ? 0 : limitOf(offer, pool);
       const ofPool = reservations.get(pool.id) ?? [];
       ofPool.push({ ...job, limitSeconds: limit });

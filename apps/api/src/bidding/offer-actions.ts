@@ -20,6 +20,11 @@ export type OfferAction =
   /** The offer came back by a reorganisation, and with it our bid. */
   | { kind: 'holdAgain'; poolId: string };
 
+/** Done by this deployment alone: it needs no signature, so it is not put off while there is no signer. */
+export function isUnsigned({ kind }: OfferAction): boolean {
+  return kind === 'schedule' || kind === 'stopJob' || kind === 'holdAgain';
+}
+
 /** Capacity of one of our pools that an offer holds or held. */
 export interface OwnReservation {
   poolId: string;

@@ -38,6 +38,29 @@ export function headerOf(offer: Pick<OfferView, 'header'>): JobHeader {
 }
 
 /**
+ * Tolerances that float32 arithmetic itself needs: other backends, processors and versions sum in another order, and an
+ * honest trainer must not be convicted for that. For the trainer tests' small network cpu and wasm differ after 128 steps by up
+ * to 2.4e-7 in a parameter and 4e-8 in the root mean square; larger models, and GPUs, by orders of magnitude more. A
+ * JobSpec may not ask for less than this, which leaves room for those.
+ */
+export const leastTolerance = { absolute: 1e-4, relative: 1e-3, drift: 1e-3 } as const;
+
+/** A JobSpec's tolerance is tighter than floating point is. */
+export class ToleranceTooTightError extends Error {
+  override readonly name = 'ToleranceTooTightError';
+  readonly retryable = false;
+}
+
+function checkTolerance({ runtime, tolerance }: JobSpec): void {
+  if (runtime !== 'tfjs/1') return;
+  for (const field of ['absolute', 'relative', 'drift'] as const)
+    if (tolerance[field] < leastTolerance[field])
+      throw new ToleranceTooTightError(
+        `TOLERANCE_TOO_TIGHT: JobSpec.tolerance.${field} is ${String(tolerance[field])}; runtime ${runtime} needs at least ${String(leastTolerance[field])}, or honest trainers are convicted.`,
+      );
+}
+
+/**
  * Fetches and checks everything that an offer points to. What is wrong with the documents is the answer, never an
  * exception; what is missing, damaged on its way or not reachable is not final.
  */
@@ -46,6 +69,7 @@ export async function fetchDocuments(offer: Pick<OfferView, 'header'>, store: Do
     const header = headerOf(offer);
     const jobSpec = decodeJobSpec(await store.download(header.jobSpecReference, { maxBytes: JOB_SPEC_MAX_BYTES }));
     checkSpecAgainstHeader(jobSpec, header);
+    checkTolerance(jobSpec);
     const program = decodeProgram(await store.download(header.programReference, { maxBytes: PROGRAM_MAX_BYTES }));
     await checkDataset(jobSpec, header, store);
     await store.lengthOf(header.initialStateReference);

@@ -36,12 +36,19 @@ export interface OfferDutiesOptions {
 }
 
 const zeroAddress: Hex = `0x${'0'.repeat(40)}`;
+/** What was checked longer ago is checked again before a job starts: documents may have gone. */
+const startCheckAgeMs = 3_600_000;
 const dutiesAtOnce = 16;
 const documentPatienceMs = 2_000;
 const firstRetryMs = 500;
 const longestRetryMs = 30_000;
 /** So often, over half a minute, a store must say that it has not what a trainer says it uploaded. */
 const missingTries = 7;
+
+/** A job that was awarded is not started: it would end in failure, and that costs more than the bond. */
+export class JobNotTrainableError extends Error {
+  override readonly name = 'JobNotTrainableError';
+}
 
 /** Does what is due for offers besides bidding. The trouble of one offer is its own. */
 export class OfferDuties {
@@ -61,7 +68,7 @@ export class OfferDuties {
     // Capacity is freed when nothing is left to withdraw, or the signer does not withdraw.
     const unsettled = new Set(
       requests.flatMap(({ duty }, index) =>
-        outcomes[index] === 'unavailable' || outcomes[index] === 'waiting' ? [duty] : [],
+        ['unavailable', 'unfunded', 'waiting'].includes(outcomes[index] ?? '') ? [duty] : [],
       ),
     );
     for (const duty of duties) {
@@ -95,7 +102,7 @@ export class OfferDuties {
     if (!isTerminal && !isMissing) return;
     const { deployment, scheduler, logger } = this.options;
     try {
-      await scheduler.fail(jobName(deployment.chainId, deployment.market, offer.id), error.message);
+      await scheduler.fail(jobName(deployment, offer), error.message);
     } catch (cause) {
       logger.warn({ offerId: offer.id, error: String(cause) }, 'failed job could not be recorded; again later');
     }
@@ -114,13 +121,16 @@ export class OfferDuties {
         await this.schedule(offer, action.account, state);
         return [];
       case 'stopJob':
-        await scheduler.stop(jobName(deployment.chainId, deployment.market, offer.id));
+        await scheduler.stop(jobName(deployment, offer));
         return [];
       case 'holdAgain':
         await this.setReservation(offer.id, action.poolId, 'held', lease);
         return [];
       case 'settle':
         return this.withdrawals(offer, action.account);
+      case 'start':
+        if (!this.isReadyToStart(offer)) return [];
+        break;
       case 'commit':
         await checkCommitment(this.options.swarm, offer, action);
         break;
@@ -133,6 +143,16 @@ export class OfferDuties {
     return [{ intentId, account: action.account as Hex, ...call, valueWei: '0' }];
   }
 
+  /**
+   * Whoever starts a job that cannot be trained loses his stake; whoever does not start loses the bond.
+   * @throws JobNotTrainableError
+   */
+  private isReadyToStart(offer: OfferView): boolean {
+    const verdict = this.options.documents.verdict(offer, startCheckAgeMs);
+    if (verdict?.ok === false) throw new JobNotTrainableError(verdict.reason);
+    return verdict !== undefined;
+  }
+
   private async schedule(offer: OfferView, account: string, state: MarketState): Promise<void> {
     const { deployment, scheduler } = this.options;
     const held = state.reservations.get(offer.id) ?? [];
@@ -141,9 +161,9 @@ export class OfferDuties {
     const pool = candidates.find(({ id }) => held.some(({ poolId }) => poolId === id)) ?? candidates[0];
     if (pool === undefined) return;
     const known = (await this.options.documents.collect([offer], documentPatienceMs)).get(offer.id);
-    const slots = known?.matchable === true ? slotsFor(known.jobSpec.resources) : slotsOf(pool);
+    const slots = known?.matchable === true ? slotsFor(known.jobSpec.resources, pool) : slotsOf(pool);
     await scheduler.ensure({
-      name: jobName(deployment.chainId, deployment.market, offer.id),
+      name: jobName(deployment, offer),
       offerId: offer.id,
       poolId: pool.id,
       poolName: pool.name,
@@ -183,7 +203,8 @@ export class OfferDuties {
   /** What makes an intent of an offer unique: keeper's calls may be due several times, in different rounds. */
   private subject(offer: OfferView, kind: string): string {
     const { deployment } = this.options;
-    const base = `${String(deployment.chainId)}:${deployment.market.toLowerCase()}:${String(offer.id)}`;
+    const job = offer.jobHeaderHash.slice(2, 18);
+    const base = `${String(deployment.chainId)}:${deployment.market.toLowerCase()}:${String(offer.id)}:${job}`;
     const round = offer.rounds.at(-1);
     if (kind === 'draw') return `${base}:${String(round?.round ?? 0)}:${String(round?.drawBlock ?? 0)}`;
     if (kind === 'tally' || kind === 'finalize') return `${base}:${String(round?.round ?? 0)}`;

@@ -122,9 +122,27 @@ export class OfferResolver {
     return paginate({
       page,
       order: receiptOrder,
-      find: ({ where, ...query }) => matchReceipt.findMany({ where: { AND: [{ offerId }, where] }, ...query }),
+      find: ({ where, ...query }) =>
+        matchReceipt.findMany({ where: { AND: [{ offerId }, where] }, ...query, omit: { receipt: true } }),
       count: () => matchReceipt.count({ where: { offerId } }),
-      view: (rows) => rows.map(({ receipt, ...row }) => ({ ...row, receiptJson: JSON.stringify(receipt) })),
+      view: (rows) => {
+        // The receipts themselves are large: read only when they are asked for, and then all of the page at once.
+        let reading: Promise<Map<string, unknown>> | null = null;
+        const read = async (): Promise<Map<string, unknown>> => {
+          const found = await matchReceipt.findMany({
+            where: { id: { in: rows.map(({ id }) => id) } },
+            select: { id: true, receipt: true },
+          });
+          return new Map(found.map(({ id, receipt }) => [id, receipt]));
+        };
+        return rows.map((row) => ({
+          ...row,
+          get receiptJson(): Promise<string> {
+            reading ??= read();
+            return reading.then((receipts) => JSON.stringify(receipts.get(row.id)));
+          },
+        }));
+      },
     });
   }
 }

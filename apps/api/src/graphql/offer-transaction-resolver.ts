@@ -162,7 +162,7 @@ export class OfferTransactionResolver {
     @Args('offerId', offerIdArgument) offerId: number,
     @Context() { identity }: RequestContext,
   ): Promise<Result> {
-    return this.asPayer(offerId, identity?.address, async (address, { token }) => {
+    return this.asPayer(offerId, identity?.address, async (address, { token }, jobHeaderHash) => {
       const shareWei = await this.shareWei(offerId, address);
       const isEther = token === zeroAddress;
       if (!isEther && (await this.allowanceWei(token, address)) < shareWei)
@@ -170,7 +170,11 @@ export class OfferTransactionResolver {
           reason: null,
           message: `The market may not take ${amount(shareWei, token)} yet: sign and send prepareApprove first.`,
         });
-      const { data } = encodeCall({ abi: trainingMarketAbi, functionName: 'fund', args: [BigInt(offerId)] });
+      const { data } = encodeCall({
+        abi: trainingMarketAbi,
+        functionName: 'fund',
+        args: [BigInt(offerId), jobHeaderHash],
+      });
       return this.toMarket(
         address,
         data,
@@ -276,7 +280,7 @@ export class OfferTransactionResolver {
   private async asPayer(
     offerId: number,
     address: string | undefined,
-    prepare: (address: Hex, terms: OfferTerms) => Promise<Result> | Result,
+    prepare: (address: Hex, terms: OfferTerms, jobHeaderHash: Hex) => Promise<Result> | Result,
   ): Promise<Result> {
     if (address === undefined) return unauthenticated();
     const offer = await this.api.database.prisma.offer.findUnique({
@@ -286,7 +290,9 @@ export class OfferTransactionResolver {
     if (offer === null) return unknownOffer(offerId);
     if (!offer.payers.some(({ payer }) => payer === address))
       return fail(ForbiddenError, { message: `${address} is no payer of offer ${String(offerId)}.` });
-    return this.reachingChain(async () => prepare(address as Hex, offer.terms as unknown as OfferTerms));
+    return this.reachingChain(async () =>
+      prepare(address as Hex, offer.terms as unknown as OfferTerms, offer.jobHeaderHash as Hex),
+    );
   }
 
   private async reachingChain(work: () => Promise<Result>): Promise<Result> {

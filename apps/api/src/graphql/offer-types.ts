@@ -2,7 +2,7 @@ import { Field, GraphQLISODateTime, ID, InputType, Int, ObjectType } from '@nest
 import { connectionOf } from './connection.ts';
 import { OfferState, Verdict, Vote } from './enums.ts';
 import { TrainingJob } from './job-types.ts';
-import { listCost } from './query-cost.ts';
+import { listCost, receiptCost } from './query-cost.ts';
 import { Address, Hash, Reference, UInt32, UInt64, Wei } from './scalars.ts';
 
 @ObjectType({ description: 'Somebody who pays a share of an offer.' })
@@ -298,10 +298,10 @@ export class MatchReceipt {
   priceWei!: string | null;
 
   @Field(() => String, {
-    complexity: 40,
+    complexity: receiptCost,
     description: 'The whole receipt as JSON: decision, rejected pools with their reasons, inputs.',
   })
-  receiptJson!: string;
+  readonly receiptJson!: Promise<string>;
 
   @Field(() => GraphQLISODateTime, { description: 'When it was stored.' })
   createdAt!: Date;

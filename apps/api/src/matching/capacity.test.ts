@@ -28,6 +28,8 @@ const fates = fc
       bidWindow: fc.integer({ min: 1, max: 4_000 }),
       startWindow: fc.integer({ min: 0, max: 2_000 }),
       gpuCount: fc.integer({ min: 0, max: 4 }),
+      cpuMilli: fc.integer({ min: 1, max: 8_000 }),
+      memoryMiB: fc.integer({ min: 1, max: 65_536 }),
       gpuSeconds: fc.integer({ min: 1, max: 20_000 }),
       trainingWindow: fc.integer({ min: 100, max: 30_000 }),
       awardedAt: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -41,7 +43,7 @@ const fates = fc
       const startsFrom = startSeconds + matchedAt + bidWindow;
       const offer = makeOffer({ id: index + 1, startsFrom, startsBy: startsFrom + 3 * startWindow, ...job });
       return {
-        offer: { ...offer, rewardWei: 100n * oneEther, minStakeWei: 0n },
+        offer: { ...offer, rewardWei: 100n * oneEther, validationFeeWei: oneEther, minStakeWei: 0n },
         matchedAt,
         awardedAt,
         won,
@@ -51,6 +53,8 @@ const fates = fc
   );
 const pools = fc.record({
   gpuCount: fc.integer({ min: 0, max: 4 }),
+  cpuMilli: fc.integer({ min: 4_000, max: 16_000 }),
+  memoryMiB: fc.integer({ min: 32_768, max: 131_072 }),
   maxParallelJobs: fc.integer({ min: 1, max: 6 }),
   windows: fc.constantFrom<MatchPool['windows'][]>(
     [],
@@ -67,6 +71,7 @@ function play(pool: MatchPool, list: readonly Fate[], newestFirst: boolean, slot
   const held = new Map<number, MatchReservation>();
   const waiting: { fate: Fate; awarded: number }[] = [];
   let busy = 0;
+  const running = new Set<MatchOffer>();
   const events: { at: number; order: number; run: (at: number) => void }[] = [];
   const schedule = (at: number, run: (at: number) => void): void => {
     events.push({ at, order: events.length, run });
@@ -74,11 +79,18 @@ function play(pool: MatchPool, list: readonly Fate[], newestFirst: boolean, slot
   const startWhatFits = (at: number): void => {
     for (const job of newestFirst ? [...waiting].reverse() : [...waiting]) {
       const { offer } = job.fate;
-      if (busy + slotsFor(offer) > slots) continue;
+      const needed = slotsFor(offer, pool);
+      if (busy + needed > slots) continue;
       waiting.splice(waiting.indexOf(job), 1);
-      busy += slotsFor(offer);
+      busy += needed;
+      running.add(offer);
+      for (const resource of ['gpuCount', 'cpuMilli', 'memoryMiB'] as const) {
+        const taken = [...running].reduce((sum, each) => sum + each[resource], 0);
+        if (taken > pool[resource]) complaints.push(`${String(taken)} of ${String(pool[resource])} ${resource} taken`);
+      }
       schedule(at + durationOf(offer), (end) => {
-        busy -= slotsFor(offer);
+        busy -= needed;
+        running.delete(offer);
         const hours = new OpenHours(pool.windows, job.awarded, end + 1);
         const due = Math.min(job.awarded + offer.trainingWindow, hours.openUntil(job.awarded) ?? -Infinity);
         if (end > due + 1e-6)
@@ -95,6 +107,7 @@ function play(pool: MatchPool, list: readonly Fate[], newestFirst: boolean, slot
       if (decision?.chosen == null) return;
       const hours = new OpenHours(pool.windows, offer.startsFrom, offer.startsBy + offer.trainingWindow);
       held.set(offer.id, {
+        slots: slotsFor(offer, pool),
         gpuCount: offer.gpuCount,
         gpuSeconds: offer.gpuSeconds,
         limitSeconds: limitSeconds(offer, hours) ?? 0,
@@ -128,9 +141,23 @@ test('a pool finishes all that it wins in time, whatever is awarded, lost and se
   expect(won).toBeGreaterThan(1_000);
 });
 
+test('jobs side by side share processors and memory: what one takes beyond its GPU is missing to the others', () => {
+  const pool = makePool({ gpuCount: 4, cpuMilli: 8_000, memoryMiB: 65_536, freeStakeWei: 100n * oneEther });
+  const small = { gpuCount: 1, cpuMilli: 2_000, memoryMiB: 16_384 };
+  expect(slotsFor(small, pool)).toBe(1);
+  expect(slotsFor({ ...small, cpuMilli: 2_001 }, pool)).toBe(2);
+  expect(slotsFor({ ...small, memoryMiB: 65_536 }, pool)).toBe(4);
+  expect(slotsFor({ ...small, gpuCount: 3 }, pool)).toBe(3);
+  const hungry = (id: number): MatchOffer =>
+    makeOffer({ id, cpuMilli: 8_000, gpuSeconds: 3_600, trainingWindow: 4_000 });
+  const decisions = match([hungry(1), hungry(2)], [pool], noon);
+  expect(decisions.map(({ chosen }) => chosen?.pool.id)).toEqual(['pool', undefined]);
+  expect(decisions[1]?.rejectedByReason).toEqual({ CAPACITY_EXHAUSTED: 1 });
+});
+
 test('the simulation notices a pool that has fewer GPUs than it said', () => {
   const fate = (id: number): Fate => ({
-    offer: makeOffer({ id, gpuSeconds: 7_200, rewardWei: 100n * oneEther }),
+    offer: makeOffer({ id, gpuSeconds: 7_200, rewardWei: 100n * oneEther, validationFeeWei: oneEther }),
     matchedAt: id,
     awardedAt: 0,
     won: true,

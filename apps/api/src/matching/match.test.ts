@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { makeOffer, makePool, noon, oneEther } from '../../test/match-builders.ts';
 import { loadOf } from './capacity.ts';
-import { match, matchPair } from './match.ts';
+import { match, matchPair, minValidationFeeBps } from './match.ts';
 import { quoteWei } from './price.ts';
 import { type MatchOffer, type MatchPool, type RejectionReason, rejectionReasons } from './types.ts';
 
@@ -20,6 +20,25 @@ const cases: Case[] = [
   { name: 'a pool that has everything bids', reasons: [] },
   { name: 'an offer that is still being funded', offer: { bidding: false }, reasons: ['OFFER_NOT_BIDDING'] },
   { name: 'an offer whose JobSpec nobody can read', offer: { specValid: false }, reasons: ['SPEC_INVALID'] },
+  {
+    name: 'an offer that pays the validators nothing',
+    offer: { validationFeeWei: 0n },
+    reasons: ['VALIDATION_FEE_TOO_LOW'],
+  },
+  {
+    name: 'a fee one wei below a thousandth of the reward',
+    offer: { validationFeeWei: oneEther / 1_000n - 1n },
+    reasons: ['VALIDATION_FEE_TOO_LOW'],
+  },
+  { name: 'a fee of a thousandth of the reward', offer: { validationFeeWei: oneEther / 1_000n }, reasons: [] },
+  {
+    name: 'a fee in a token is as large a part of its reward',
+    offer: { token, rewardWei: oneEther, validationFeeWei: oneEther / 1_000n - 1n },
+    pool: { tokens: [token] },
+    reasons: ['VALIDATION_FEE_TOO_LOW'],
+  },
+  { name: 'a pool whose bid was refused a moment ago', offer: { refusedPoolIds: ['pool'] }, reasons: ['BID_REFUSED'] },
+  { name: 'a pool, where the bid of another was refused', offer: { refusedPoolIds: ['other'] }, reasons: [] },
   { name: 'a pool whose owner paused it', pool: { paused: true }, reasons: ['POOL_PAUSED'] },
   { name: 'a job for the exact runtime', offer: { runtime: 'exact/1' }, reasons: ['RUNTIME_UNSUPPORTED'] },
   { name: 'a job for native TensorFlow only', offer: { backends: ['tfjs-node'] }, reasons: ['BACKEND_UNSUPPORTED'] },
@@ -67,22 +86,25 @@ const cases: Case[] = [
   },
   {
     name: 'a pool whose other job would make this one late',
-    pool: { load: loadOf({ gpuCount: 1 }, [{ gpuCount: 1, gpuSeconds: 3_601, limitSeconds: 36_000 }]) },
+    pool: { load: loadOf({ gpuCount: 1 }, [{ slots: 1, gpuCount: 1, gpuSeconds: 3_601, limitSeconds: 36_000 }]) },
     reasons: ['CAPACITY_EXHAUSTED'],
   },
   {
     name: 'a pool whose other job would be made late by this one, if it is awarded later',
-    pool: { load: loadOf({ gpuCount: 1 }, [{ gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_199 }]) },
+    pool: { load: loadOf({ gpuCount: 1 }, [{ slots: 1, gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_199 }]) },
     reasons: ['CAPACITY_EXHAUSTED'],
   },
   {
     name: 'a pool that can do both, one after the other, in either order',
-    pool: { load: loadOf({ gpuCount: 1 }, [{ gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_200 }]) },
+    pool: { load: loadOf({ gpuCount: 1 }, [{ slots: 1, gpuCount: 1, gpuSeconds: 600, limitSeconds: 4_200 }]) },
     reasons: [],
   },
   {
     name: 'a pool with a GPU to spare, whatever the other one does',
-    pool: { gpuCount: 2, load: loadOf({ gpuCount: 2 }, [{ gpuCount: 1, gpuSeconds: 90_000, limitSeconds: 90_000 }]) },
+    pool: {
+      gpuCount: 2,
+      load: loadOf({ gpuCount: 2 }, [{ slots: 1, gpuCount: 1, gpuSeconds: 90_000, limitSeconds: 90_000 }]),
+    },
     reasons: [],
   },
   { name: 'a reward below the floor price', offer: { rewardWei: oneEther / 2n - 1n }, reasons: ['PRICE_BELOW_FLOOR'] },
@@ -113,7 +135,29 @@ describe('one offer and one pool', () => {
   });
 });
 
+describe('the validation fee', () => {
+  test('is refused exactly when it is a smaller part of the reward than the least', () => {
+    const amount = fc.bigInt({ min: 1n, max: 10n ** 30n });
+    fc.assert(
+      fc.property(amount, fc.bigInt({ min: 0n, max: 10n ** 27n }), (rewardWei, validationFeeWei) => {
+        const decision = matchPair(makeOffer({ rewardWei, validationFeeWei }), makePool(), noon);
+        const refused = 'reasons' in decision && decision.reasons.includes('VALIDATION_FEE_TOO_LOW');
+        // Rounded up: a fraction of a wei is missing too.
+        const leastWei = (rewardWei * minValidationFeeBps + 9_999n) / 10_000n;
+        expect(refused).toBe(validationFeeWei < leastWei);
+      }),
+    );
+  });
+});
+
 describe('several pools', () => {
+  test('one whose bid was refused leaves the offer to the next cheapest', () => {
+    const pools = [makePool({ id: 'cheap', floorPriceWeiPerGpuHour: oneEther / 10n }), makePool({ id: 'dear' })];
+    const [decision] = match([makeOffer({ refusedPoolIds: ['cheap'] })], pools, noon);
+    expect(decision?.chosen?.pool.id).toBe('dear');
+    expect(decision?.rejected.map(({ pool, reasons }) => [pool.id, reasons])).toEqual([['cheap', ['BID_REFUSED']]]);
+  });
+
   test('the cheapest wins, and the others are told how dear they were', () => {
     const pools = [3n, 1n, 2n].map((price) =>
       makePool({ id: `at-${String(price)}`, floorPriceWeiPerGpuHour: (price * oneEther) / 10n }),

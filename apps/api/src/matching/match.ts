@@ -13,6 +13,13 @@ import {
   rejectionReasons,
 } from './types.ts';
 
+/**
+ * A validation fee below this part of the reward is refused, whatever the token. Validators execute a few segments of
+ * a job and share the fee; with (nearly) none of it they have no reason to, and an offer that nobody votes on is refunded
+ * while its log and model are public: the payers would have the model for nothing.
+ */
+export const minValidationFeeBps = 10n;
+
 /** Most alternatives that a decision lists, the cheapest first; the rest are counted. */
 export const maxListedAlternatives = 100;
 
@@ -84,7 +91,10 @@ function decide(offer: MatchOffer, table: PoolTable, counts: Uint32Array, masks:
  * without any, which is the cheapest, or -1. This is the loop that takes the time.
  */
 function compare(offer: MatchOffer, table: PoolTable, counts: Uint32Array, masks: Uint32Array): number {
-  const ofOffer = (offer.bidding ? 0 : bit.OFFER_NOT_BIDDING) | (offer.specValid ? 0 : bit.SPEC_INVALID);
+  const ofOffer =
+    (offer.bidding ? 0 : bit.OFFER_NOT_BIDDING) |
+    (offer.specValid ? 0 : bit.SPEC_INVALID) |
+    (paysValidators(offer) ? 0 : bit.VALIDATION_FEE_TOO_LOW);
   const runtimeBit = bitsOf(runtimes, [offer.runtime]);
   const backendBits = bitsOf(backendNames, offer.backends);
   const accepts = accepting(table, offer.token);
@@ -92,7 +102,7 @@ function compare(offer: MatchOffer, table: PoolTable, counts: Uint32Array, masks
   const affordable = firstAbove(table.rates, dearest);
   const { gpuCount, gpuMemoryMiB, cpuMilli, memoryMiB, minStakeWei } = offer;
   const duration = durationOf(offer);
-  const slots = slotsFor(offer);
+  const refused = offer.refusedPoolIds.length === 0 ? null : new Set(offer.refusedPoolIds);
   let chosen = -1;
   for (let row = 0; row < table.pools.length; row++) {
     let mask = ofOffer;
@@ -105,11 +115,13 @@ function compare(offer: MatchOffer, table: PoolTable, counts: Uint32Array, masks
     if ((table.cpuMilli[row] ?? 0) < cpuMilli) mask |= bit.CPU_TOO_SMALL;
     if ((table.memoryMiB[row] ?? 0) < memoryMiB) mask |= bit.MEMORY_TOO_SMALL;
     if ((table.freeStakesWei[row] ?? 0n) < minStakeWei) mask |= bit.STAKE_TOO_LOW;
+    if (refused?.has(table.pools[row]?.id ?? '') === true) mask |= bit.BID_REFUSED;
     const limit = limitAt(offer, table, row);
     if (limit === null) mask |= bit.OUTSIDE_AVAILABILITY;
     else if (duration > limit) mask |= bit.DEADLINE_UNREACHABLE;
-    else if ((table.promisedSlots[row] ?? 0) + slots > (table.slots[row] ?? 0) && (table.jobs[row] ?? 0) > 0) {
-      const job = { gpuCount, gpuSeconds: offer.gpuSeconds, limitSeconds: limit };
+    else if ((table.jobs[row] ?? 0) > 0) {
+      const slots = slotsFor(offer, table.pools[row] ?? offer);
+      const job = { slots, gpuCount, gpuSeconds: offer.gpuSeconds, limitSeconds: limit };
       if (!hasRoom(loadAt(table, row), job, table.slots[row] ?? 0)) mask |= bit.CAPACITY_EXHAUSTED;
     }
     if ((table.jobs[row] ?? 0) >= (table.maxParallelJobs[row] ?? 0)) mask |= bit.CAPACITY_EXHAUSTED;
@@ -126,6 +138,10 @@ function compare(offer: MatchOffer, table: PoolTable, counts: Uint32Array, masks
     }
   }
   return chosen;
+}
+
+function paysValidators({ rewardWei, validationFeeWei }: MatchOffer): boolean {
+  return validationFeeWei * 10_000n >= rewardWei * minValidationFeeBps;
 }
 
 /** See limitSeconds in open-hours.ts; null when the pool is closed at the earliest start. */

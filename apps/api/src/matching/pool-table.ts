@@ -1,5 +1,5 @@
 import { backendNames, runtimes } from '@cotrain/protocol';
-import { loadWith, type PoolLoad, slotsOf } from './capacity.ts';
+import { loadWith, type PoolLoad, slotsFor, slotsOf } from './capacity.ts';
 import { OpenHours } from './open-hours.ts';
 import { floorRateOf, rateOf } from './price.ts';
 import type { MatchOffer, MatchPool } from './types.ts';
@@ -103,7 +103,8 @@ export function reserve(table: PoolTable, row: number, offer: MatchOffer, limitS
   const chosen = table.pools[row];
   if (chosen === undefined) return;
   const { gpuCount, gpuSeconds } = offer;
-  const load = loadWith(chosen.load, { gpuCount, gpuSeconds, limitSeconds }, slotsOf(chosen));
+  const job = { slots: slotsFor(offer, chosen), gpuCount, gpuSeconds, limitSeconds };
+  const load = loadWith(chosen.load, job, slotsOf(chosen));
   table.pools[row] = { ...chosen, load };
   tabulateLoad(table, row);
   table.pools.forEach((pool, other) => {

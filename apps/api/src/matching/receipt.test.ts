@@ -35,7 +35,13 @@ test('a receipt replays without the earlier offers of its batch, which are part 
 
 test('a receipt does not grow with what its pools have promised', () => {
   const receiptOf = (offers: number): MatchReceipt | undefined => {
-    const pool = makePool({ gpuCount: 64, maxParallelJobs: 10_000, freeStakeWei: 10_000n * oneEther });
+    const pool = makePool({
+      gpuCount: 64,
+      cpuMilli: 64_000,
+      memoryMiB: 262_144,
+      maxParallelJobs: 10_000,
+      freeStakeWei: 10_000n * oneEther,
+    });
     const all = Array.from({ length: offers }, (_, index) => makeOffer({ id: index + 1 }));
     const decision = match(all, [pool], noon).at(-1);
     return decision === undefined ? undefined : stored(makeReceipt(decision, noon));

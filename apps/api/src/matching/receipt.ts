@@ -101,7 +101,12 @@ function plain<T extends object>(value: T): Plain<T> {
 
 function revive({ offer, pools }: Plain<ReceiptInputs>): ReceiptInputs {
   return {
-    offer: { ...offer, rewardWei: BigInt(offer.rewardWei), minStakeWei: BigInt(offer.minStakeWei) } as MatchOffer,
+    offer: {
+      ...offer,
+      rewardWei: BigInt(offer.rewardWei),
+      validationFeeWei: BigInt(offer.validationFeeWei),
+      minStakeWei: BigInt(offer.minStakeWei),
+    } as MatchOffer,
     pools: pools.map(
       (pool) =>
         ({

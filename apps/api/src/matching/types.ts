@@ -10,6 +10,8 @@ export const rejectionReasons = [
   'OFFER_NOT_BIDDING',
   /** Its JobSpec or program is missing or wrong. */
   'SPEC_INVALID',
+  /** Its fee is no reason for validators to vote, and without their votes the payers get everything back. */
+  'VALIDATION_FEE_TOO_LOW',
   'POOL_PAUSED',
   'RUNTIME_UNSUPPORTED',
   'BACKEND_UNSUPPORTED',
@@ -23,6 +25,8 @@ export const rejectionReasons = [
   /** Even on an idle pool the job ends after its training window, or after the pool's hours. */
   'DEADLINE_UNREACHABLE',
   'STAKE_TOO_LOW',
+  /** Its bid for this offer was refused a moment ago, by the contract or for want of money. */
+  'BID_REFUSED',
   /** What the pool has promised leaves no room to finish this one in time as well. */
   'CAPACITY_EXHAUSTED',
   /** Not even the floor price, without the margin, is within the reward. */
@@ -57,11 +61,17 @@ export interface MatchOffer {
   /** Seconds that the job may take, from the start on. */
   trainingWindow: number;
   rewardWei: bigint;
+  /** In the offer's token, as the reward. */
+  validationFeeWei: bigint;
   minStakeWei: bigint;
+  /** Pools whose bids were refused and are not to be tried again yet. */
+  refusedPoolIds: readonly string[];
 }
 
 /** Capacity that a bid or a job holds of a pool, from the bid until the offer is lost or settled. */
 export interface MatchReservation {
+  /** Of the pool, while it runs: see slotsFor. */
+  slots: number;
   gpuCount: number;
   gpuSeconds: number;
   /** Seconds between the job's latest start and the time by which it must be finished. */

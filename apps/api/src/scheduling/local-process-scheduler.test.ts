@@ -233,6 +233,26 @@ describe('local processes', () => {
     expect(existsSync(join(folder, first.name, 'training.log'))).toBe(false);
   });
 
+  test("a job that a reorganisation gave another's offer starts when that one was stopped, and nothing of it stays", async () => {
+    const scheduler = start('first');
+    const before = makeJob('run');
+    const after = makeJob('run', { name: `${before.name}-other`, offerId: before.offerId });
+    await scheduler.ensure(before);
+    await eventually('the trainer', () => pidsOf(before.name).length > 0);
+    const { offerId } = before;
+    await database.prisma.logBatch.create({ data: { offerId, step: 0, loss: 1, metric: 0, wallMs: 1 } });
+    await scheduler.ensure(after);
+    expect(pidsOf(after.name)).toEqual([]);
+    expect(await observe(before.name)).toMatchObject({ state: 'running' });
+    await scheduler.stop(before.name);
+    await scheduler.ensure(after);
+    await eventually('the other trainer', () => pidsOf(after.name).length > 0);
+    expect(await observe(before.name)).toBeNull();
+    expect(await database.prisma.logBatch.findFirst({ where: { offerId } })).toBeNull();
+    expect(await observe(after.name)).toMatchObject({ state: 'running', offerId });
+    expect(pidsOf(before.name).filter(alive)).toEqual([]);
+  });
+
   test('a segment without a finite result is logged with its step', async () => {
     const logged: { fields: object; message: string }[] = [];
     const warn = (fields: object, message: string): void => void logged.push({ fields, message });

@@ -160,6 +160,13 @@ export class LocalProcessScheduler implements Scheduler {
       await assertLease(tx, lease);
       const found = await tx.trainingJob.findUnique({ where: { name } });
       if (found !== null && ['done', 'failed'].includes(found.state)) return false;
+      // A reorganisation gave the offer's number to another job: the one before goes, when it has ended.
+      const another = await tx.trainingJob.findUnique({ where: { offerId } });
+      if (another !== null && another.name !== name) {
+        if (another.state === 'running') return false;
+        await tx.trainingJob.delete({ where: { name: another.name } });
+        await tx.logBatch.deleteMany({ where: { offerId } });
+      }
       const row = { offerId, poolId, state: 'running', steps: header.steps };
       await tx.trainingJob.upsert({ where: { name }, create: { name, ...row }, update: { ...row, failure: null } });
       return true;

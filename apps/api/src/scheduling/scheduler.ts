@@ -32,10 +32,16 @@ export interface Scheduler {
   close(): Promise<void>;
 }
 
-/** A job's name follows from chain, market and offer, so that nobody starts a second one under another name. */
-export function jobName(chainId: number, market: string, offerId: number): string {
-  const digest = keccak256(new TextEncoder().encode(`${String(chainId)}:${market.toLowerCase()}`)).slice(2, 10);
-  return `job-${digest}-${String(offerId)}`;
+/**
+ * A job's name follows from chain, market, offer and JobHeader, so that nobody starts a second one under another name,
+ * and what is known of it is not taken for the job of another offer that a reorganisation gave the same number.
+ */
+export function jobName(
+  { chainId, market }: { chainId: number; market: string },
+  offer: { id: number; jobHeaderHash: string },
+): string {
+  const place = keccak256(new TextEncoder().encode(`${String(chainId)}:${market.toLowerCase()}`)).slice(2, 10);
+  return `job-${place}-${String(offer.id)}-${offer.jobHeaderHash.slice(2, 18).toLowerCase()}`;
 }
 
 /** The header as the trainer's command line takes it: 64-bit integers as decimal strings. */

@@ -12,6 +12,7 @@ const deployment = {
   deployedAtBlock: 0,
 } as const;
 const market = interfaceOf(trainingMarketAbi);
+const jobHeaderHash = `0x${'4'.repeat(64)}`;
 
 describe('the policy of a deployment', () => {
   const policy = defaultPolicy(deployment, 5n);
@@ -21,7 +22,7 @@ describe('the policy of a deployment', () => {
   });
 
   test('lets a pool bid with a bond up to the limit', () => {
-    const data = market.encodeFunctionData('bid', [1n, 2n]);
+    const data = market.encodeFunctionData('bid', [1n, jobHeaderHash, 2n]);
     expect(() => {
       assertAllowed(policy, { to: deployment.market, data, valueWei: 5n }, 0n);
     }).not.toThrow();
@@ -32,7 +33,7 @@ describe('the policy of a deployment', () => {
 
   test('lets nobody fund an offer or take stake out', () => {
     const refused = [
-      { to: deployment.market, data: market.encodeFunctionData('fund', [1n]) },
+      { to: deployment.market, data: market.encodeFunctionData('fund', [1n, jobHeaderHash]) },
       { to: deployment.registry, data: interfaceOf(trainerRegistryAbi).encodeFunctionData('unbond', [1n]) },
       { to: deployment.registry, data: interfaceOf(trainerRegistryAbi).encodeFunctionData('withdrawStake', []) },
     ];

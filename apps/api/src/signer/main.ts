@@ -27,7 +27,9 @@ Settings (environment):
   SIGNER_POLICY_FILE    JSON: {"allow": [{"to", "selector", "name", "maxValueWei"}], "dailyValueWei"}
   SIGNER_STATE_FOLDER   where the journal of intents is kept
   SIGNER_DATABASE_URL   PostgreSQL instead of the journal; several signers may then stand by, one of them signs
-  SIGNER_PORT           port on 127.0.0.1 (default 0: any; the first line of output names it)
+  SIGNER_HOST           address to listen on (default 127.0.0.1); it speaks plain HTTP, so any other only inside a
+                        private network or behind a TLS tunnel
+  SIGNER_PORT           port (default 0: any; the first line of output names it)
   SIGNER_CONFIRMATIONS  blocks before a transaction is final (default 2)
   SIGNER_POLL_MS        how often the chain is asked (default 1000)
   LOG_LEVEL             debug, info (default), warn
@@ -71,6 +73,7 @@ async function main(): Promise<void> {
     errorAbi: [...trainingMarketAbi, ...trainerRegistryAbi, ...sampledQuorumAbi].filter(
       (entry) => entry.type === 'error',
     ),
+    host: settings.SIGNER_HOST,
     port: settings.SIGNER_PORT,
     confirmations: settings.SIGNER_CONFIRMATIONS,
     pollMs: settings.SIGNER_POLL_MS,

@@ -32,11 +32,11 @@ export const intentAnswerSchema = z.object({
 });
 export type IntentAnswer = z.infer<typeof intentAnswerSchema>;
 
-/** Why an intent was not sent: refused by the policy or the contract, or not possible at the moment. */
+/** Why an intent was not sent: refused by the policy or the contract, not affordable, or not possible at the moment. */
 export const intentFailureSchema = z.object({
   intentId: z.string(),
   error: z.string(),
-  reason: z.enum(['not allowed', 'conflict', 'reverts', 'unavailable']),
+  reason: z.enum(['not allowed', 'conflict', 'reverts', 'insufficient funds', 'unavailable']),
 });
 export type IntentFailure = z.infer<typeof intentFailureSchema>;
 

@@ -15,6 +15,7 @@ const environment = z.object({
   SIGNER_POLICY_FILE: z.string().min(1),
   SIGNER_STATE_FOLDER: z.string().min(1),
   SIGNER_DATABASE_URL: z.string().min(1).optional(),
+  SIGNER_HOST: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
   SIGNER_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
   SIGNER_CONFIRMATIONS: z.coerce.number().int().min(0).max(1_000).default(2),
   SIGNER_POLL_MS: z.coerce.number().int().min(10).max(600_000).default(1_000),
@@ -62,9 +63,9 @@ function readSecret(setting: string, file: string): string {
 /** A policy that others may write is no limit. */
 function readPolicy(file: string): SigningPolicy {
   const mode = modeOf('SIGNER_POLICY_FILE', file);
-  if ((mode & 0o002) !== 0)
+  if ((mode & 0o022) !== 0)
     throw new InvalidSettingError(
-      `SIGNER_POLICY_FILE: ${file} has mode ${mode.toString(8)}, so others can change it. Run chmod 644 ${file}.`,
+      `SIGNER_POLICY_FILE: ${file} has mode ${mode.toString(8)}, so others can change it. Run chmod 600 ${file}.`,
     );
   return parseJson('SIGNER_POLICY_FILE', readFileSync(file, 'utf8'), policySchema);
 }

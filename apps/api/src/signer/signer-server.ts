@@ -10,6 +10,8 @@ import { SigningDesk, type SigningDeskOptions } from './signing-desk.ts';
 export interface SignerOptions extends SigningDeskOptions {
   /** Bearer token that callers must know. */
   token: string;
+  /** Address to listen on; 127.0.0.1 unless given. */
+  host?: string;
   port?: number;
 }
 
@@ -27,14 +29,16 @@ const maxBodyBytes = 1_048_576;
 const maxDrainedBytes = 16 * maxBodyBytes;
 const maxConnections = 100;
 
+const standingBy: Answer = { status: 503, body: { error: 'Another signer holds the lease; this one stands by.' } };
+
 class RequestTooLargeError extends Error {}
 
 /**
  * The one process that holds keys, over HTTP. It signs what its policy allows, sends each intent once, and looks after
- * what it has sent. It listens on the loopback interface only.
+ * what it has sent. It speaks plain HTTP, on the loopback interface unless another address is given.
  */
 export async function startSigner(options: SignerOptions): Promise<Signer> {
-  const { logger } = options;
+  const { host = '127.0.0.1', logger } = options;
   const desk = await SigningDesk.open(options);
   const server = createServer((request, response) => {
     handle(request, desk, options.token)
@@ -49,7 +53,7 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
   });
   server.requestTimeout = 30_000;
   server.maxConnections = maxConnections;
-  const port = await listen(server, options.port ?? 0);
+  const port = await listen(server, host, options.port ?? 0);
 
   const stopping = new AbortController();
   const tend = async (): Promise<void> => {
@@ -60,7 +64,7 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
   };
   const tending = tend();
   return {
-    url: `http://127.0.0.1:${String(port)}`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${String(port)}`,
     async close() {
       stopping.abort();
       await tending;
@@ -77,6 +81,9 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
 async function handle(request: IncomingMessage, desk: SigningDesk, token: string): Promise<Answer> {
   const { method, url: path = '/' } = request;
   if (method === 'GET' && path === '/health') return { status: 200, body: { status: 'ok' } };
+  // For whoever passes requests on to one of several signers: only the holder of the lease signs.
+  if (method === 'GET' && path === '/ready')
+    return (await desk.isHolder()) ? { status: 200, body: { status: 'ok' } } : standingBy;
   if (!isAuthorised(request, token)) return { status: 401, body: { error: 'Give the bearer token of the signer.' } };
   if (method === 'GET' && path === '/accounts') return { status: 200, body: { accounts: desk.addresses() } };
   if (method === 'GET' && path.startsWith('/intents/')) {
@@ -103,7 +110,8 @@ async function handle(request: IncomingMessage, desk: SigningDesk, token: string
 /** A single intent's outcome as an HTTP status. */
 function single(outcome: IntentOutcome | undefined): Answer {
   if (outcome === undefined || !('reason' in outcome)) return { status: 200, body: outcome };
-  const status = { 'not allowed': 403, conflict: 409, reverts: 422, unavailable: 503 }[outcome.reason];
+  const statuses = { 'not allowed': 403, conflict: 409, reverts: 422, 'insufficient funds': 503, unavailable: 503 };
+  const status = statuses[outcome.reason];
   return { status, body: { error: outcome.error } };
 }
 
@@ -136,10 +144,10 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
 }
 
-function listen(server: Server, port: number): Promise<number> {
+function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => {
+    server.listen(port, host, () => {
       const address = server.address();
       if (address !== null && typeof address === 'object') resolve(address.port);
       else reject(new Error('The signer has no port.'));

@@ -1,11 +1,13 @@
 import { createHmac } from 'node:crypto';
 import {
   CallRevertedError,
+  InsufficientFundsError,
   IntentConflictError,
   type IntentRecord,
   type IntentStatus,
   type IntentStore,
   type LeaseGuard,
+  LeaseLostError,
   type Logger,
   TransactionSender,
 } from '@cotrain/chain';
@@ -78,6 +80,17 @@ export class SigningDesk {
   async intent(intentId: string): Promise<IntentAnswer | null> {
     const record = await this.options.store.get(intentId);
     return record === null ? null : answerOf(record);
+  }
+
+  /** Whether this is the signer that signs; it takes over when no other one does. */
+  async isHolder(): Promise<boolean> {
+    try {
+      await this.takeOver();
+      return true;
+    } catch (error) {
+      if (error instanceof LeaseLostError) return false;
+      throw error;
+    }
   }
 
   /** Sends what the policy allows, all of one account together; outcomes are in the order of the requests. */
@@ -211,7 +224,9 @@ function failureOf(intentId: string, error: unknown): IntentFailure {
         ? 'reverts'
         : error instanceof IntentConflictError
           ? 'conflict'
-          : 'unavailable';
+          : error instanceof InsufficientFundsError
+            ? 'insufficient funds'
+            : 'unavailable';
   return { intentId, error: messageOf(error), reason };
 }
 

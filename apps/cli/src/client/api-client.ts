@@ -95,8 +95,8 @@ export class ApiClient {
     return result as T;
   }
 
-  /** Signs in with Ethereum; later calls carry the token. */
-  async signIn(wallet: BaseWallet, chainId: number): Promise<void> {
+  /** Signs in with Ethereum; later calls carry the token, which is returned. */
+  async signIn(wallet: BaseWallet, chainId: number): Promise<string> {
     const { signInNonce } = await this.query<{ signInNonce: string }>('mutation { signInNonce }');
     const message = new SiweMessage({
       domain: this.domain,
@@ -113,6 +113,7 @@ export class ApiClient {
       { message, signature: await wallet.signMessage(message) },
     );
     this.token = session.token;
+    return session.token;
   }
 
   /** Asks for a transaction to sign: `call` is a mutation's name with its arguments. */

@@ -1,39 +1,8 @@
 import { encodeCall, readContract, trainingMarketAbi } from '@cotrain/chain';
-import type { Wallet } from 'ethers';
-import type { ApiClient } from './api-client.ts';
+import { erc20Abi } from './erc20-abi.ts';
 import { CommandError, exitCodes } from './errors.ts';
-import { sendTransaction } from './send-transaction.ts';
+import type { Signatory } from './signatory.ts';
 import { type Token, tokenAmount } from './token.ts';
-
-const erc20Abi = [
-  {
-    type: 'function',
-    name: 'approve',
-    stateMutability: 'nonpayable',
-    inputs: [
-      { name: 'spender', type: 'address' },
-      { name: 'value', type: 'uint256' },
-    ],
-    outputs: [{ name: '', type: 'bool' }],
-  },
-  {
-    type: 'function',
-    name: 'allowance',
-    stateMutability: 'view',
-    inputs: [
-      { name: 'owner', type: 'address' },
-      { name: 'spender', type: 'address' },
-    ],
-    outputs: [{ name: '', type: 'uint256' }],
-  },
-  {
-    type: 'function',
-    name: 'balanceOf',
-    stateMutability: 'view',
-    inputs: [{ name: 'account', type: 'address' }],
-    outputs: [{ name: '', type: 'uint256' }],
-  },
-] as const;
 
 type Hex = `0x${string}`;
 
@@ -49,16 +18,10 @@ export interface ApprovedShare {
  * address that is no payer.
  * @throws CommandError when the payer has not got so much, or the API prepares anything else than this approval
  */
-export async function approveShare(
-  api: ApiClient,
-  wallet: Wallet,
-  offerId: number,
-  token: Token,
-): Promise<ApprovedShare> {
-  const { provider } = wallet;
-  if (provider === null) throw new TypeError('The wallet has no provider.');
-  const { market } = (await api.query<{ market: { market: Hex } }>('{ market { market } }')).market;
-  const owner = wallet.address as Hex;
+export async function approveShare(account: Signatory, offerId: number, token: Token): Promise<ApprovedShare> {
+  const { provider, api } = account;
+  const { market } = await account.contracts();
+  const owner = account.wallet.address as Hex;
   const ask = { abi: erc20Abi, address: token.address } as const;
   const [shareWei, allowanceWei, balanceWei] = await Promise.all([
     readContract(provider, {
@@ -76,14 +39,8 @@ export async function approveShare(
       exitCodes.failure,
       `${owner} has ${tokenAmount(token, balanceWei)}, and its share of offer ${String(offerId)} is ${tokenAmount(token, shareWei)}. Nothing was sent.`,
     );
-  const transaction = await api.prepare('prepareApprove', 'offerId: $offerId', '$offerId: Int!', { offerId });
+  const prepared = await api.prepare('prepareApprove', 'offerId: $offerId', '$offerId: Int!', { offerId });
   const { data } = encodeCall({ abi: erc20Abi, functionName: 'approve', args: [market, shareWei] });
-  // An approval reaches beyond this offer: it is signed only if it is exactly the one that was asked for.
-  if (transaction.to.toLowerCase() !== token.address.toLowerCase() || transaction.data.toLowerCase() !== data)
-    throw new CommandError(
-      exitCodes.failure,
-      `The API prepared another approval than one of ${tokenAmount(token, shareWei)} for the market ${market}. Nothing was signed. Do you trust this API?`,
-    );
-  const { hash } = await sendTransaction(wallet, { ...transaction, valueWei: '0' });
+  const { hash } = await account.send(prepared, { to: token.address, data, valueWei: 0n });
   return { shareWei, approval: hash };
 }

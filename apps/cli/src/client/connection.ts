@@ -1,9 +1,15 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadDeployment } from '@cotrain/chain';
 import { type Command, Option } from 'commander';
-import { JsonRpcProvider, type Wallet } from 'ethers';
+import { JsonRpcProvider } from 'ethers';
 import { findStack, type StackFile } from '../stack/stack-file.ts';
 import { ApiClient } from './api-client.ts';
 import { CommandError, exitCodes } from './errors.ts';
+import { type MarketContracts, readMarketContracts } from './market-contracts.ts';
+import { address } from './parse-value.ts';
 import { readWallet } from './read-wallet.ts';
+import { Signatory } from './signatory.ts';
 
 /** Flags of every command that talks to a deployment. */
 export interface ConnectionFlags {
@@ -13,6 +19,8 @@ export interface ConnectionFlags {
   swarm?: string;
   domain?: string;
   keyFile?: string;
+  market?: string;
+  yes?: boolean;
   json?: boolean;
 }
 
@@ -54,6 +62,20 @@ export function withKey(command: Command): Command {
     );
 }
 
+/** Adds the flags of a command that sends transactions. */
+export function withMarket(command: Command): Command {
+  return withKey(command)
+    .addOption(
+      new Option(
+        '--market <address>',
+        "the market's contract: nothing is signed for another one; that of the local stack is known",
+      )
+        .env('COTRAIN_MARKET')
+        .argParser(address),
+    )
+    .option('--yes', 'without --market: sign for the market that the API names');
+}
+
 /** A deployment's endpoints: from flags and environment, otherwise from the running local stack. */
 export class Connection {
   private local: Promise<StackFile | null> | undefined;
@@ -85,15 +107,44 @@ export class Connection {
     return this.chain;
   }
 
-  /** The API, signed in to, and the wallet that did it. */
-  async signedIn(): Promise<{ api: ApiClient; wallet: Wallet }> {
+  /** An account that is signed in to the API, and does not trust it. */
+  async signedIn(): Promise<Signatory> {
     // A missing key is the user's own mistake: said before anything is asked of anybody.
     const key = readWallet(this.flags.keyFile);
     const api = await this.api();
     const wallet = key.connect(await this.provider());
     const { market } = await api.query<{ market: { chainId: number } }>('{ market { chainId } }');
     await api.signIn(wallet, market.chainId);
-    return { api, wallet };
+    let contracts: Promise<MarketContracts> | undefined;
+    return new Signatory({
+      api,
+      wallet,
+      contracts: () =>
+        (contracts ??= this.pinnedMarket().then(async (pinned) =>
+          readMarketContracts(api, await this.provider(), pinned),
+        )),
+      consent: (what) => this.consent(what),
+    });
+  }
+
+  /** The market that the user means: the one that he names, or that of the local stack; null when only the API says. */
+  private async pinnedMarket(): Promise<string | null> {
+    if (this.flags.market !== undefined) return this.flags.market;
+    if (this.flags.api !== undefined) return null;
+    const { chainId } = await (await this.provider()).getNetwork();
+    const folder = join(this.flags.dir, 'deployments');
+    if (!existsSync(join(folder, `${String(chainId)}.json`))) return null;
+    return (await loadDeployment(folder, Number(chainId))).market;
+  }
+
+  private async consent(what: string): Promise<void> {
+    if ((await this.pinnedMarket()) !== null) return;
+    if (this.flags.yes !== true)
+      throw new CommandError(
+        exitCodes.usage,
+        `Only the API says that this is the market: ${what}. Nothing was signed. Name the market that you mean with --market or COTRAIN_MARKET, or add --yes to trust this API.`,
+      );
+    console.error(`Signing, as only the API says that this is the market: ${what}`);
   }
 
   private async connect(): Promise<JsonRpcProvider> {

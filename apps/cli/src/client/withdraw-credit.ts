@@ -1,7 +1,6 @@
-import type { Wallet } from 'ethers';
+import { encodeCall, trainingMarketAbi } from '@cotrain/chain';
 import { fetchAccount } from './account.ts';
-import type { ApiClient } from './api-client.ts';
-import { sendTransaction } from './send-transaction.ts';
+import type { Signatory } from './signatory.ts';
 import { etherToken } from './token.ts';
 
 /** The contracts that owe money: for offers, and to validators and challengers. */
@@ -15,22 +14,29 @@ export interface Payout {
   gasUsed: bigint;
 }
 
-/** Pays out all that a contract owes the wallet in a token; null when it owes nothing. */
+/** Pays out all that a contract owes the account in a token; null when it owes nothing. */
 export async function withdrawCredit(
-  api: ApiClient,
-  wallet: Wallet,
+  signatory: Signatory,
   contract: PayingContract,
   token = etherToken.address,
 ): Promise<Payout | null> {
-  const account = await fetchAccount(api, wallet.address, token);
+  const account = await fetchAccount(signatory.api, signatory.wallet.address, token);
   const amountWei = BigInt(contract === 'Market' ? account.marketCreditWei : account.quorumCreditWei);
   if (amountWei === 0n) return null;
-  const transaction = await api.prepare(
+  const prepared = await signatory.api.prepare(
     'prepareWithdraw',
     'token: $token, contract: $contract',
     '$token: Address!, $contract: PayingContract!',
     { token, contract },
   );
-  const { hash, gasUsed } = await sendTransaction(wallet, transaction);
+  const { market, quorum } = await signatory.contracts();
+  // Both contracts keep their accounts alike.
+  const { data } = encodeCall({
+    abi: trainingMarketAbi,
+    functionName: 'withdraw',
+    args: [token as `0x${string}`],
+  });
+  const to = contract === 'Market' ? market : quorum;
+  const { hash, gasUsed } = await signatory.send(prepared, { to, data, valueWei: 0n });
   return { contract, amountWei, transaction: hash, gasUsed };
 }

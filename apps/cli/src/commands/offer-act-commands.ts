@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
-import { approveShare } from '../client/approve-share.ts';
-import { Connection, type ConnectionFlags, withConnection, withKey } from '../client/connection.ts';
+import { encodeCall, readContract, sampledQuorumAbi } from '@cotrain/chain';
+import { actOnOffer, type OfferAct } from '../client/act-on-offer.ts';
+import { Connection, type ConnectionFlags, withConnection, withMarket } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
+import { fundOffer, tokenOfOffer } from '../client/fund-offer.ts';
 import { fetchOffer } from '../client/offer-queries.ts';
 import { etherAmount, positiveInteger, wholeNumber } from '../client/parse-value.ts';
-import { sendTransaction } from '../client/send-transaction.ts';
 import { isEther, tokenAmount } from '../client/token.ts';
 import { TokenBook } from '../client/token-book.ts';
 import { ether } from '../terminal/amount.ts';
@@ -20,15 +21,15 @@ export function addOfferActs(offer: Command): void {
     .action(fund);
   act(offer.command('cancel'), 'cancel your offer that nobody has paid for yet')
     .addHelpText('after', example('cancel'))
-    .action(sendOne('prepareCancel', 'Cancelled'));
+    .action(sendOne('cancel', 'Cancelled'));
   act(offer.command('claim').alias('refund'), 'claim your part of what a settled offer did not spend')
     .addHelpText('after', example('claim', '`cotrain withdraw` pays it out, with --token if the offer is in a token.'))
-    .action(sendOne('prepareClaimRefund', 'Claimed'));
+    .action(sendOne('claimRefund', 'Claimed'));
   addChallenge(offer);
 }
 
 function act(command: Command, description: string): Command {
-  return withKey(
+  return withMarket(
     withConnection(command.description(description).argument('<offer>', 'id of the offer', positiveInteger), [
       'api',
       'rpc',
@@ -40,13 +41,10 @@ function example(name: string, text = ''): string {
   return `${text === '' ? '' : `\n${text}\n`}\nExample:\n  $ cotrain offer ${name} 1 --key-file .cotrain/keys/payer-1\n`;
 }
 
-function sendOne(mutation: string, done: string): (id: number, flags: ConnectionFlags) => Promise<void> {
+function sendOne(act: OfferAct, done: string): (id: number, flags: ConnectionFlags) => Promise<void> {
   return async (id, flags) => {
-    const { api, wallet } = await new Connection(flags).signedIn();
-    const transaction = await api.prepare(mutation, 'offerId: $offerId', '$offerId: Int!', { offerId: id });
-    const { hash, gasUsed } = await sendTransaction(wallet, transaction);
-    const { summary, valueWei } = transaction;
-    printResult(flags, { offerId: id, summary, valueWei, transaction: hash, gasUsed }, () => [
+    const { hash, gasUsed, summary } = await actOnOffer(await new Connection(flags).signedIn(), act, id);
+    printResult(flags, { offerId: id, summary, valueWei: 0n, transaction: hash, gasUsed }, () => [
       `${done}: ${summary}`,
       `transaction ${hash}`,
     ]);
@@ -55,15 +53,10 @@ function sendOne(mutation: string, done: string): (id: number, flags: Connection
 
 async function fund(id: number, flags: ConnectionFlags): Promise<void> {
   const connection = new Connection(flags);
-  const { api, wallet } = await connection.signedIn();
-  const { terms } = await fetchOffer(api, id);
-  const token = await new TokenBook(connection).of(terms.token);
-  const approved = isEther(token) ? null : await approveShare(api, wallet, id, token);
-  const transaction = await api.prepare('prepareFund', 'offerId: $offerId', '$offerId: Int!', { offerId: id });
-  const { hash, gasUsed } = await sendTransaction(wallet, transaction);
-  const { summary, valueWei } = transaction;
-  const amountWei = approved?.shareWei ?? BigInt(valueWei);
-  const approval = approved?.approval ?? null;
+  const account = await connection.signedIn();
+  await fetchOffer(account.api, id);
+  const token = await new TokenBook(connection).of(await tokenOfOffer(account, id));
+  const { hash, gasUsed, amountWei, valueWei, approval, summary } = await fundOffer(account, id, token);
   printResult(
     flags,
     { offerId: id, summary, valueWei, token: token.address, amountWei, approval, transaction: hash, gasUsed },
@@ -102,21 +95,28 @@ function addChallenge(offer: Command): void {
 }
 
 async function challenge(id: number, flags: ChallengeFlags): Promise<void> {
-  const { api, wallet } = await new Connection(flags).signedIn();
+  const account = await new Connection(flags).signedIn();
   const { segment, maxBond, dryRun = false } = flags;
-  const transaction = await api.prepare(
+  const prepared = await account.api.prepare(
     'prepareChallenge',
     'offerId: $offerId, segment: $segment',
     '$offerId: Int!, $segment: Int!',
     { offerId: id, segment },
   );
-  const bondWei = BigInt(transaction.valueWei);
+  const { quorum } = await account.contracts();
+  const bondWei = await readContract(account.provider, {
+    abi: sampledQuorumAbi,
+    address: quorum,
+    functionName: 'challengeBondWei',
+    args: [BigInt(id)],
+  });
   if (maxBond !== undefined && bondWei > maxBond)
     throw new CommandError(
       exitCodes.failure,
       `The bond is ${ether(bondWei)} ETH, more than --max-bond ${ether(maxBond)}. Nothing was sent.`,
     );
-  const sent = dryRun ? null : await sendTransaction(wallet, transaction);
+  const { data } = encodeCall({ abi: sampledQuorumAbi, functionName: 'challenge', args: [BigInt(id), segment] });
+  const sent = dryRun ? null : await account.send(prepared, { to: quorum, data, valueWei: bondWei });
   printResult(flags, { offerId: id, segment, bondWei, transaction: sent?.hash ?? null, gasUsed: sent?.gasUsed }, () => [
     `${sent === null ? 'Would challenge' : 'Challenged'} segment ${String(segment)} of offer ${String(id)}`,
     `bond ${ether(bondWei)} ETH`,

@@ -1,7 +1,7 @@
 import { type BackendName, backendNames, canonicalJson, decodeProgram, parseReference } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
 import { type Command, Option } from 'commander';
-import { Connection, type ConnectionFlags, withConnection, withKey } from '../client/connection.ts';
+import { Connection, type ConnectionFlags, withConnection, withMarket } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
 import { openOffer } from '../client/open-offer.ts';
 import {
@@ -72,7 +72,7 @@ export function addOfferCreate(offer: Command): void {
     offer.command('create').description('publish a job on Swarm and open an offer for it'),
     ['api', 'rpc', 'swarm'],
   );
-  withKey(create)
+  withMarket(create)
     .requiredOption('--name <name>', 'name of the job')
     .requiredOption('--program <file>', 'program as JSON: model topology, optimizer, loss, metrics')
     .requiredOption('--dataset <reference>', 'manifest of the dataset')
@@ -110,7 +110,7 @@ async function createOffer(flags: CreateFlags): Promise<void> {
   if (flags.commitEvery > 128)
     throw new CommandError(exitCodes.usage, `--commit-every is ${String(flags.commitEvery)}: give 1 to 128 steps.`);
   const connection = new Connection(flags);
-  const { api, wallet } = await connection.signedIn();
+  const account = await connection.signedIn();
   const money = await readMoney(connection, flags);
   const swarm = new SwarmClient({ url: await connection.url('swarm'), retries: 5 });
   const { fundingWindow, bidWindow, startWindow, trainingWindow, challengeWindow } = flags;
@@ -130,8 +130,8 @@ async function createOffer(flags: CreateFlags): Promise<void> {
     estimatedGpuSeconds: flags.gpuSeconds,
     deadlineSeconds: trainingWindow,
   });
-  const payers = flags.payer ?? [{ address: wallet.address, units: 1 }];
-  const { offerId, hash } = await openOffer(api, wallet, {
+  const payers = flags.payer ?? [{ address: account.wallet.address, units: 1 }];
+  const { offerId, hash } = await openOffer(account, swarm, {
     jobSpecReference,
     token: money.token.address,
     rewardWei: money.rewardWei,

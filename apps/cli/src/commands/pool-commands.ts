@@ -2,7 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { type AvailabilityWindow, type BackendName, backendNames } from '@cotrain/protocol';
 import { type Command, Option } from 'commander';
 import type { ApiClient } from '../client/api-client.ts';
-import { Connection, type ConnectionFlags, withConnection, withKey } from '../client/connection.ts';
+import { Connection, type ConnectionFlags, withConnection, withKey, withMarket } from '../client/connection.ts';
 import { hours } from '../client/parse-hours.ts';
 import {
   backend,
@@ -35,6 +35,7 @@ export interface RunFlags extends CapacityFlags {
   maxLoad: number;
   fromBlock: number;
   confirmations: number;
+  maxBond: bigint;
   logLevel: string;
 }
 
@@ -51,38 +52,50 @@ Examples:
 `;
 
 const runExample = `
-Runs what it takes on this machine: a signer with your key, and an API that looks for offers, bids and trains. It takes
-new work in its hours while others leave the processors alone, and pauses as soon as they do not; a job that runs goes
-on at low priority. Ctrl-C stops it; a job that was running goes on from its checkpoint with the next \`pool run\`.
-Your stake is lost if an awarded job is not finished in its time.
+Runs what it takes on this machine: a signer with your key, and an API that looks for offers, bids and trains. The
+signer gets the key in its memory, not in a file of the pool's folder, and signs no bid with a bond above --max-bond.
+
+It takes new work in its hours while others leave the processors alone. When they do not, it stops
+taking new work, and nothing else: a job that runs already goes on at low priority, because your stake is lost if an
+awarded job is not finished in its time. Ctrl-C stops everything; a job that was running goes on from its checkpoint
+with the next \`pool run\`.
 
 Examples:
   $ cotrain pool run --name my-desk --floor-price 0.2 --stake 1 --key-file .cotrain/keys/pool-1
   $ cotrain pool run --name my-desk --floor-price 0.2 --hours daily@22:00+600@Europe/Berlin --idle-after 600 \\
       --api https://api.example.org/graphql --rpc https://rpc.example.org --swarm http://localhost:1633 \\
-      --from-block 7000000 --key-file key
+      --market 0x5FbDB2315678afecb367f032d93F642f64180aa3 --from-block 7000000 --key-file key
 `;
 
 /** pool register, run, list, pause, resume. */
 export function addPoolCommands(program: Command): void {
   const pool = program.command('pool').description('pools: capacity for sale');
   const register = pool.command('register').description('register a pool, or change the one of that name');
-  capacity(withKey(withConnection(register, ['api', 'rpc'])))
+  capacity(withMarket(withConnection(register, ['api', 'rpc'])))
     .addHelpText('after', registerExample)
     .action(async (flags: CapacityFlags) => {
       const connection = new Connection(flags);
-      const { api, wallet } = await connection.signedIn();
+      const account = await connection.signedIn();
+      const { api, wallet } = account;
       const price = await poolPrice(connection, flags.floorPrice, flags.token);
-      if (flags.stake !== undefined) await depositStake(api, wallet, wallet.address, flags.stake);
+      if (flags.stake !== undefined) await depositStake(account, wallet.address, flags.stake);
       const { id } = await registerPool(api, wallet.address, flags, price);
       printResult(flags, { id, wallet: wallet.address }, () => [`pool ${id} is registered`]);
     });
-  const run = pool.command('run').description('offer this one machine while it is idle, until Ctrl-C');
-  capacity(withKey(withConnection(run, ['api', 'rpc', 'swarm'], 'a JSON line for each change')))
+  const run = pool.command('run').description('take work for this one machine while it is idle, until Ctrl-C');
+  capacity(withMarket(withConnection(run, ['api', 'rpc', 'swarm'], 'a JSON line for each change')))
     .option('--idle-after <seconds>', 'how long others must leave the machine alone', wholeNumber, 300)
     .option('--max-load <part>', 'part of the processors that others may use meanwhile, 0 to 1', decimal, 0.25)
     .option('--from-block <number>', "block of the market's deployment, to search its events from", wholeNumber, 0)
     .option('--confirmations <blocks>', 'blocks before an award or a transaction counts as final', wholeNumber, 2)
+    .addOption(
+      new Option(
+        '--max-bond <ETH>',
+        'largest bond that the signer signs for one bid; ten of them a day; a bond is 1 % of a reward in ETH',
+      )
+        .argParser(etherAmount)
+        .default(etherAmount('0.1'), '0.1'),
+    )
     .addOption(
       new Option('--log-level <level>', 'of the messages on standard error')
         .choices(['debug', 'info', 'warn'])

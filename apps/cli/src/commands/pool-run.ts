@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Deployment } from '@cotrain/chain';
 import { pino } from 'pino';
 import type { ApiClient } from '../client/api-client.ts';
 import { Connection } from '../client/connection.ts';
@@ -24,19 +23,29 @@ export async function runPool(flags: RunFlags): Promise<void> {
     throw new CommandError(exitCodes.usage, `--max-load is ${String(flags.maxLoad)}: give a part, from 0 to 1.`);
   const stopping = stopSignal();
   const connection = new Connection(flags);
-  const { api: market, wallet } = await connection.signedIn();
+  const account = await connection.signedIn();
+  const { wallet } = account;
   const say = (event: object, text: string): void => {
     console.log(flags.json === true ? jsonLine(event) : `${new Date().toISOString()} ${text}`);
   };
   const price = await poolPrice(connection, flags.floorPrice, flags.token);
-  if (flags.stake !== undefined) await depositStake(market, wallet, wallet.address, flags.stake);
+  // What its signer will sign, without asking again, is for these contracts.
+  const contracts = await account.contracts();
+  await account.consent(`${contracts.market}, whose offers this pool bids for`);
+  if (flags.stake !== undefined) await depositStake(account, wallet.address, flags.stake);
   const node = await startPoolNode({
     folder: join(flags.dir, 'pools', flags.name.replaceAll(/[^a-z0-9-]/g, '_')),
     wallet,
-    deployment: await readDeployment(market, flags.fromBlock),
+    deployment: {
+      chainId: Number((await account.provider.getNetwork()).chainId),
+      ...contracts,
+      verifiers: { SAMPLED: contracts.quorum },
+      deployedAtBlock: flags.fromBlock,
+    },
     rpcUrl: await connection.url('rpc'),
     swarmUrl: await connection.url('swarm'),
     confirmations: flags.confirmations,
+    maxBondWei: flags.maxBond,
     logger: pino({ level: flags.logLevel }, pino.destination(2)),
   });
   try {
@@ -102,12 +111,4 @@ async function tellJobs(
       `job of offer ${String(job.offerId)}: ${job.state}${job.failure === null ? '' : `, ${job.failure}`}`,
     );
   }
-}
-
-async function readDeployment(api: ApiClient, fromBlock: number): Promise<Deployment> {
-  type Hex = `0x${string}`;
-  const { market } = await api.query<{ market: { chainId: number; market: Hex; registry: Hex; quorum: Hex } }>(
-    '{ market { chainId market registry quorum } }',
-  );
-  return { ...market, verifiers: { SAMPLED: market.quorum }, deployedAtBlock: fromBlock };
 }

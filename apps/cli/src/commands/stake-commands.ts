@@ -1,10 +1,10 @@
+import { encodeCall, trainerRegistryAbi } from '@cotrain/chain';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type AccountAnswer, fetchAccount, shownAddress } from '../client/account.ts';
-import { Connection, type ConnectionFlags, withConnection, withKey } from '../client/connection.ts';
+import { Connection, type ConnectionFlags, withConnection, withKey, withMarket } from '../client/connection.ts';
 import { depositStake } from '../client/deposit-stake.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
 import { address, etherAmount } from '../client/parse-value.ts';
-import { sendTransaction } from '../client/send-transaction.ts';
 import { ether } from '../terminal/amount.ts';
 import { printResult } from '../terminal/result.ts';
 
@@ -47,9 +47,9 @@ export function addStakeCommands(program: Command): void {
     .option('--trainer <address>', 'whose stake, that only he can take back; yours unless given', address)
     .addHelpText('after', '\nExample:\n  $ cotrain stake deposit 2 --key-file .cotrain/keys/pool-1\n')
     .action(async (amountWei: bigint, flags: ConnectionFlags & { trainer?: string }) => {
-      const { api, wallet } = await new Connection(flags).signedIn();
-      const trainer = flags.trainer ?? wallet.address;
-      const { hash, gasUsed } = await depositStake(api, wallet, trainer, amountWei);
+      const account = await new Connection(flags).signedIn();
+      const trainer = flags.trainer ?? account.wallet.address;
+      const { hash, gasUsed } = await depositStake(account, trainer, amountWei);
       printResult(flags, { trainer, amountWei, transaction: hash, gasUsed }, () => [
         `Deposited ${ether(amountWei)} ETH of stake for ${trainer}`,
         `transaction ${hash}`,
@@ -72,7 +72,7 @@ export function addStakeCommands(program: Command): void {
 }
 
 function signing(command: Command): Command {
-  return withKey(withConnection(command, ['api', 'rpc']));
+  return withMarket(withConnection(command, ['api', 'rpc']));
 }
 
 function amountOrAll(text: string): bigint | 'all' {
@@ -82,14 +82,17 @@ function amountOrAll(text: string): bigint | 'all' {
 }
 
 async function unbond(amount: bigint | 'all', flags: ConnectionFlags): Promise<void> {
-  const { api, wallet } = await new Connection(flags).signedIn();
+  const account = await new Connection(flags).signedIn();
+  const { api, wallet } = account;
   const amountWei = amount === 'all' ? BigInt((await fetchAccount(api, wallet.address)).freeStakeWei) : amount;
   if (amount === 'all' && amountWei === 0n)
     throw new CommandError(exitCodes.notFound, `${wallet.address} has no free stake. See \`cotrain stake show\`.`);
-  const transaction = await api.prepare('prepareUnbond', 'amountWei: $amountWei', '$amountWei: Wei!', {
+  const prepared = await api.prepare('prepareUnbond', 'amountWei: $amountWei', '$amountWei: Wei!', {
     amountWei: String(amountWei),
   });
-  const { hash, gasUsed } = await sendTransaction(wallet, transaction);
+  const { registry } = await account.contracts();
+  const { data } = encodeCall({ abi: trainerRegistryAbi, functionName: 'unbond', args: [amountWei] });
+  const { hash, gasUsed } = await account.send(prepared, { to: registry, data, valueWei: 0n });
   const { withdrawableAt } = await fetchAccount(api, wallet.address);
   printResult(flags, { amountWei, withdrawableAt, transaction: hash, gasUsed }, () => [
     `Unbonding ${ether(amountWei)} ETH, to be withdrawn from ${withdrawableAt ?? 'the unbonding time'} on`,
@@ -98,7 +101,8 @@ async function unbond(amount: bigint | 'all', flags: ConnectionFlags): Promise<v
 }
 
 async function withdraw(flags: ConnectionFlags): Promise<void> {
-  const { api, wallet } = await new Connection(flags).signedIn();
+  const account = await new Connection(flags).signedIn();
+  const { api, wallet } = account;
   const { unbondingStakeWei, withdrawableAt } = await fetchAccount(api, wallet.address);
   const amountWei = BigInt(unbondingStakeWei);
   if (amountWei === 0n)
@@ -106,7 +110,7 @@ async function withdraw(flags: ConnectionFlags): Promise<void> {
       exitCodes.notFound,
       `${wallet.address} has no stake that is unbonding. Start with \`cotrain stake unbond\`.`,
     );
-  const transaction = await api.prepare('prepareWithdrawStake', '', '', {}).catch((error: unknown) => {
+  const prepared = await api.prepare('prepareWithdrawStake', '', '', {}).catch((error: unknown) => {
     if (!(error instanceof CommandError) || !error.message.includes('StillUnbonding')) throw error;
     throw new CommandError(
       exitCodes.failure,
@@ -114,7 +118,9 @@ async function withdraw(flags: ConnectionFlags): Promise<void> {
       { cause: error },
     );
   });
-  const { hash, gasUsed } = await sendTransaction(wallet, transaction);
+  const { registry } = await account.contracts();
+  const { data } = encodeCall({ abi: trainerRegistryAbi, functionName: 'withdrawStake', args: [] });
+  const { hash, gasUsed } = await account.send(prepared, { to: registry, data, valueWei: 0n });
   printResult(flags, { amountWei, transaction: hash, gasUsed }, () => [
     `${ether(amountWei)} ETH of stake paid out to ${wallet.address}`,
     `transaction ${hash}`,

@@ -1,9 +1,12 @@
+import { encodeCall, sampledQuorumAbi } from '@cotrain/chain';
 import type { Command } from 'commander';
 import { fetchAccount, shownAddress } from '../client/account.ts';
-import { Connection, type ConnectionFlags, withConnection, withKey } from '../client/connection.ts';
+import type { UnsignedTransaction } from '../client/api-client.ts';
+import { Connection, type ConnectionFlags, withConnection, withKey, withMarket } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
 import { address, etherAmount } from '../client/parse-value.ts';
-import { sendTransaction } from '../client/send-transaction.ts';
+import type { SentTransaction } from '../client/send-transaction.ts';
+import type { Signatory } from '../client/signatory.ts';
 import { withdrawCredit } from '../client/withdraw-credit.ts';
 import { ether } from '../terminal/amount.ts';
 import { printResult } from '../terminal/result.ts';
@@ -57,15 +60,27 @@ export function addValidatorCommands(program: Command): void {
 }
 
 function signing(command: Command): Command {
-  return withKey(withConnection(command, ['api', 'rpc']));
+  return withMarket(withConnection(command, ['api', 'rpc']));
+}
+
+async function toQuorum(
+  account: Signatory,
+  prepared: UnsignedTransaction,
+  functionName: 'join' | 'leave' | 'withdrawStake',
+  valueWei = 0n,
+): Promise<SentTransaction> {
+  const { quorum } = await account.contracts();
+  const { data } = encodeCall({ abi: sampledQuorumAbi, functionName, args: [] });
+  return account.send(prepared, { to: quorum, data, valueWei });
 }
 
 async function join(amountWei: bigint, flags: ConnectionFlags): Promise<void> {
-  const { api, wallet } = await new Connection(flags).signedIn();
-  const transaction = await api.prepare('prepareJoinAsValidator', 'amountWei: $amountWei', '$amountWei: Wei!', {
+  const account = await new Connection(flags).signedIn();
+  const { api, wallet } = account;
+  const prepared = await api.prepare('prepareJoinAsValidator', 'amountWei: $amountWei', '$amountWei: Wei!', {
     amountWei: String(amountWei),
   });
-  const { hash, gasUsed } = await sendTransaction(wallet, transaction);
+  const { hash, gasUsed } = await toQuorum(account, prepared, 'join', amountWei);
   const { validatorStakeWei } = await fetchAccount(api, wallet.address);
   printResult(flags, { validator: wallet.address, amountWei, validatorStakeWei, transaction: hash, gasUsed }, () => [
     `${wallet.address} is a validator with ${ether(BigInt(validatorStakeWei))} ETH of stake`,
@@ -74,8 +89,9 @@ async function join(amountWei: bigint, flags: ConnectionFlags): Promise<void> {
 }
 
 async function leave(flags: ConnectionFlags): Promise<void> {
-  const { api, wallet } = await new Connection(flags).signedIn();
-  const { hash, gasUsed } = await sendTransaction(wallet, await api.prepare('prepareLeaveAsValidator', '', '', {}));
+  const account = await new Connection(flags).signedIn();
+  const { api, wallet } = account;
+  const { hash, gasUsed } = await toQuorum(account, await api.prepare('prepareLeaveAsValidator', '', '', {}), 'leave');
   printResult(flags, { validator: wallet.address, transaction: hash, gasUsed }, () => [
     `${wallet.address} is leaving: \`cotrain validator withdraw\` pays the stake out after the waiting time`,
     `transaction ${hash}`,
@@ -83,7 +99,8 @@ async function leave(flags: ConnectionFlags): Promise<void> {
 }
 
 async function withdraw(flags: ConnectionFlags): Promise<void> {
-  const { api, wallet } = await new Connection(flags).signedIn();
+  const account = await new Connection(flags).signedIn();
+  const { api, wallet } = account;
   const { validatorStakeWei, quorumCreditWei } = await fetchAccount(api, wallet.address);
   const stakeWei = BigInt(validatorStakeWei);
   // The stake may have become a credit already, if the second transaction of an earlier attempt failed.
@@ -92,8 +109,8 @@ async function withdraw(flags: ConnectionFlags): Promise<void> {
   const released =
     stakeWei === 0n
       ? null
-      : await sendTransaction(wallet, await api.prepare('prepareWithdrawValidatorStake', '', '', {}));
-  const paid = await withdrawCredit(api, wallet, 'Quorum');
+      : await toQuorum(account, await api.prepare('prepareWithdrawValidatorStake', '', '', {}), 'withdrawStake');
+  const paid = await withdrawCredit(account, 'Quorum');
   printResult(flags, { stakeWei, released: released?.hash ?? null, ...paid }, () => [
     `${ether(paid?.amountWei ?? 0n)} ETH paid out to ${wallet.address}, of which ${ether(stakeWei)} ETH are the stake`,
     ...(paid === null ? [] : [`transaction ${paid.transaction}`]),

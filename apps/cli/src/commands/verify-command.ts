@@ -1,9 +1,9 @@
 import { SwarmClient } from '@cotrain/swarm';
 import type { Command } from 'commander';
-import { readCommittedOffer } from '../client/committed-offer.ts';
 import { Connection, type ConnectionFlags, withConnection } from '../client/connection.ts';
 import { exitCodes } from '../client/errors.ts';
 import { address, positiveInteger, wholeNumber } from '../client/parse-value.ts';
+import { verifyOffer } from '../client/verify-offer.ts';
 import { printResult } from '../terminal/result.ts';
 import { Story } from '../terminal/story.ts';
 
@@ -27,9 +27,6 @@ Examples:
       --rpc https://rpc.example.org --swarm http://localhost:1633 --from-block 7000000
 `;
 
-/** A store that restarts is waited for. */
-const storePatienceMs = 15_000;
-
 /** verify: what a drawn validator does, for anybody. */
 export function addVerifyCommand(program: Command): void {
   withConnection(
@@ -51,25 +48,20 @@ async function verify(offerId: number, flags: VerifyFlags): Promise<void> {
   const market =
     flags.market ??
     (await (await connection.api()).query<{ market: { market: string } }>('{ market { market } }')).market.market;
-  const { trainer, ...commitment } = await readCommittedOffer(
-    await connection.provider(),
-    market,
-    offerId,
-    flags.fromBlock,
-  );
-  const swarm = new SwarmClient({ url: await connection.url('swarm'), retries: 2 });
-  // TensorFlow takes seconds to load: only a command that needs it waits.
-  const { verifyCommitment } = await import('@cotrain/trainer');
   const story = new Story(process.stdout);
   const say = (text: string): void => {
     if (flags.json !== true) story.line(text);
   };
-  say(`offer ${String(offerId)}, trained by ${trainer}`);
-  const verdict = await verifyCommitment({
-    store: swarm,
-    ...commitment,
+  const { trainer, ...verdict } = await verifyOffer({
+    provider: await connection.provider(),
+    market,
+    offerId,
+    fromBlock: flags.fromBlock,
+    store: new SwarmClient({ url: await connection.url('swarm'), retries: 2 }),
     sample: flags.sample,
-    patience: { storePatienceMs },
+    onTrainer: (address) => {
+      say(`offer ${String(offerId)}, trained by ${address}`);
+    },
     onSegment: ({ segment, ok, maxAbsoluteError }) => {
       say(
         `segment ${String(segment).padStart(5)}  ${ok ? 'agrees ' : 'DIFFERS'}  largest difference ${maxAbsoluteError.toExponential(2)}`,

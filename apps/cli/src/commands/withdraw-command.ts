@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { Connection, type ConnectionFlags, withConnection, withKey } from '../client/connection.ts';
+import { Connection, type ConnectionFlags, withConnection, withMarket } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
 import { address } from '../client/parse-value.ts';
 import { etherToken, isEther, tokenAmount } from '../client/token.ts';
@@ -19,7 +19,7 @@ Examples:
 
 /** withdraw: what the contracts owe the caller: claimed refunds, returned bonds, earnings, fees. */
 export function addWithdrawCommand(program: Command): void {
-  withKey(
+  withMarket(
     withConnection(
       program
         .command('withdraw')
@@ -31,22 +31,22 @@ export function addWithdrawCommand(program: Command): void {
     .addHelpText('after', example)
     .action(async (flags: ConnectionFlags & { token?: string }) => {
       const connection = new Connection(flags);
-      const { api, wallet } = await connection.signedIn();
+      const account = await connection.signedIn();
       const token = await new TokenBook(connection).of(flags.token ?? etherToken.address);
       const payouts: Payout[] = [];
       // One after the other: they are transactions of one account.
       for (const contract of ['Market', 'Quorum'] as const) {
-        const paid = await withdrawCredit(api, wallet, contract, token.address);
+        const paid = await withdrawCredit(account, contract, token.address);
         if (paid !== null) payouts.push(paid);
       }
       if (payouts.length === 0)
         throw new CommandError(
           exitCodes.notFound,
-          `Nothing is credited to ${wallet.address} in ${isEther(token) ? 'ETH' : `token ${token.address}`}. What an offer did not spend is claimed first: \`cotrain offer claim OFFER\`.`,
+          `Nothing is credited to ${account.wallet.address} in ${isEther(token) ? 'ETH' : `token ${token.address}`}. What an offer did not spend is claimed first: \`cotrain offer claim OFFER\`.`,
         );
       const amountWei = payouts.reduce((sum, paid) => sum + paid.amountWei, 0n);
       printResult(flags, { token: token.address, amountWei, payouts }, () => [
-        `${tokenAmount(token, amountWei)} paid out to ${wallet.address}`,
+        `${tokenAmount(token, amountWei)} paid out to ${account.wallet.address}`,
         ...(isEther(token) ? [] : [`token ${token.address}`]),
         ...payouts.map((paid) => `transaction ${paid.transaction}`),
       ]);

@@ -1,9 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { parseHeaderJson, verifyCommitment } from '@cotrain/trainer';
-import { parseReference } from '@cotrain/protocol';
-import { type OfferAnswer } from '../client/offer-queries.ts';
+import type { OfferAnswer } from '../client/offer-queries.ts';
+import { verifyOffer } from '../client/verify-offer.ts';
 import { type StackOptions, startStack } from '../stack/stack.ts';
 import { ether } from '../terminal/amount.ts';
 import type { Story } from '../terminal/story.ts';
@@ -122,13 +121,15 @@ async function honestWork(stage: Stage, manifest: Manifest): Promise<OfferAnswer
   return settled;
 }
 
-/** What `cotrain verify` does. */
+/** What `cotrain verify` does: the API is asked for nothing. */
 async function checkAsAnybody(stage: Stage, offer: OfferAnswer): Promise<void> {
-  const { vote, segments } = await verifyCommitment({
+  const { provider, deployment } = stage.stack;
+  const { vote, segments } = await verifyOffer({
+    provider,
+    market: deployment.market,
+    offerId: offer.id,
+    fromBlock: deployment.deployedAtBlock,
     store: stage.swarm,
-    header: parseHeaderJson(JSON.stringify(offer.header)),
-    logReference: parseReference(offer.logReference ?? '', 'logReference'),
-    modelReference: parseReference(offer.modelReference ?? '', 'modelReference'),
     sample: 1,
   });
   stage.expect(vote === 'Valid', `an outsider's check of offer ${String(offer.id)} says ${vote}.`);

@@ -1,13 +1,8 @@
+import { fetchReceipt, replay } from '../client/match-receipt.ts';
 import { fetchJob, findOffer, isSettled, type JobAnswer, type OfferAnswer, voteName } from '../client/offer-queries.ts';
 import { ether } from '../terminal/amount.ts';
 import { lockedWei } from './cast.ts';
 import type { Stage } from './stage.ts';
-
-/** What is told of a match receipt. */
-interface ReceiptAnswer {
-  inputsHash: string;
-  rejected: { poolId: string; reasons: string[]; priceWei: string }[];
-}
 
 /** Tells which pool gets the offer and why the others do not. Returns the reasons by pool. */
 export async function followMatch(stage: Stage, id: number, winner: string): Promise<Record<string, string[]>> {
@@ -18,13 +13,7 @@ export async function followMatch(stage: Stage, id: number, winner: string): Pro
     (offer) => offer?.trainer != null || (offer !== null && isSettled(offer)),
     2,
   );
-  const { matchReceipts } = await stage.api.query<{ matchReceipts: { nodes: { receiptJson: string }[] } }>(
-    'query ($id: Int!) { matchReceipts(offerId: $id, first: 1) { nodes { receiptJson } } }',
-    { id },
-  );
-  const [newest] = matchReceipts.nodes;
-  stage.expect(newest !== undefined, `offer ${String(id)} has no match receipt.`);
-  const receipt = JSON.parse(newest.receiptJson) as ReceiptAnswer;
+  const { receipt, inputsAgree, decisionAgrees } = await replay(await fetchReceipt(stage.api, id), id);
   for (const { poolId, reasons, priceWei } of receipt.rejected)
     story.line(
       `  pool ${poolId.padEnd(13)} not chosen: ${reasons.join(', ')} (its price is ${ether(BigInt(priceWei))} ETH)`,
@@ -38,7 +27,13 @@ export async function followMatch(stage: Stage, id: number, winner: string): Pro
     stage.poolOf(trainer) === winner,
     `offer ${String(id)} went to ${stage.poolOf(trainer)}; it should have been ${winner}.`,
   );
-  story.line(`  match receipt ${receipt.inputsHash}: anyone with the inputs can replay the decision`);
+  stage.expect(
+    inputsAgree && decisionAgrees && stage.poolOf(trainer) === receipt.chosen?.poolId,
+    `the match receipt of offer ${String(id)} does not replay.`,
+  );
+  story.line(
+    `  match receipt ${receipt.inputsHash}, replayed here (\`cotrain offer receipt ${String(id)}\`): same inputs, same decision`,
+  );
   return Object.fromEntries(receipt.rejected.map(({ poolId, reasons }) => [poolId, reasons]));
 }
 

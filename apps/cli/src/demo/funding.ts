@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { canonicalJson, decodeProgram, type Program, type Reference } from '@cotrain/protocol';
+import { fundOffer } from '../client/fund-offer.ts';
 import { findOffer } from '../client/offer-queries.ts';
 import { openOffer } from '../client/open-offer.ts';
 import { publishJob } from '../client/publish-job.ts';
-import { sendTransaction } from '../client/send-transaction.ts';
+import { etherToken } from '../client/token.ts';
 import { ether } from '../terminal/amount.ts';
 import {
   batchSize,
@@ -34,7 +35,7 @@ export async function openAndFund(stage: Stage, plot: OfferPlot, manifestReferen
   });
   const [requester] = stage.companies;
   if (requester === undefined) throw new RangeError('There is no company.');
-  const { offerId } = await openOffer(await stage.signedIn(requester), requester, {
+  const { offerId } = await openOffer(await stage.signatory(requester), swarm, {
     jobSpecReference,
     rewardWei,
     validationFeeWei,
@@ -52,9 +53,7 @@ export async function openAndFund(stage: Stage, plot: OfferPlot, manifestReferen
   );
   await Promise.all(
     stage.companies.map(async (wallet) => {
-      const api = await stage.signedIn(wallet);
-      const pay = await api.prepare('prepareFund', 'offerId: $offerId', '$offerId: Int!', { offerId });
-      await sendTransaction(wallet, pay);
+      await fundOffer(await stage.signatory(wallet), offerId, etherToken);
     }),
   );
   const funded = await stage.waitFor(

@@ -1,7 +1,9 @@
 import { decodeEvent, encodeCall, readContract, trainingMarketAbi } from '@cotrain/chain';
 import type { Wallet } from 'ethers';
+import { actOnOffer } from '../client/act-on-offer.ts';
 import type { OfferAnswer } from '../client/offer-queries.ts';
 import { sendTransaction } from '../client/send-transaction.ts';
+import { withdrawCredit } from '../client/withdraw-credit.ts';
 import { ether } from '../terminal/amount.ts';
 import { companies } from './cast.ts';
 import type { Stage } from './stage.ts';
@@ -53,18 +55,17 @@ export async function settleUp(stage: Stage, offers: readonly OfferAnswer[]): Pr
 }
 
 async function takeRefunds(stage: Stage, wallet: Wallet, offers: readonly OfferAnswer[]): Promise<Claim[]> {
-  const api = await stage.signedIn(wallet);
+  const account = await stage.signatory(wallet);
   const claims: Claim[] = [];
   for (const { id } of offers) {
-    const claim = await api.prepare('prepareClaimRefund', 'offerId: $offerId', '$offerId: Int!', { offerId: id });
-    const { logs } = await sendTransaction(wallet, claim);
+    const { logs } = await actOnOffer(account, 'claimRefund', id);
     for (const log of logs) {
       const event = decodeEvent(trainingMarketAbi, log);
       if (event?.eventName === 'RefundClaimed')
         claims.push({ offerId: id, amountWei: event.args.amountWei, etherWei: event.args.etherWei });
     }
   }
-  await sendTransaction(wallet, await api.prepare('prepareWithdraw', '', '', {}));
+  await withdrawCredit(account, 'Market');
   return claims;
 }
 

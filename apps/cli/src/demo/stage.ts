@@ -2,6 +2,7 @@ import { SwarmClient } from '@cotrain/swarm';
 import { Wallet } from 'ethers';
 import { ApiClient } from '../client/api-client.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
+import { Signatory } from '../client/signatory.ts';
 import { localRoles, type Stack } from '../stack/stack.ts';
 import type { Story } from '../terminal/story.ts';
 import { cheat, companies, pools } from './cast.ts';
@@ -66,6 +67,15 @@ export class Stage {
     const api = new ApiClient(this.stack.api.graphqlUrl);
     await api.signIn(wallet, this.stack.deployment.chainId);
     return api;
+  }
+
+  /** An account that acts on the contracts of this stack. */
+  async signatory(wallet: Wallet): Promise<Signatory> {
+    return new Signatory({
+      api: await this.signedIn(wallet),
+      wallet,
+      contracts: () => Promise.resolve(this.stack.deployment),
+    });
   }
 
   /** Asks until `done` holds. @throws CommandError after `minutes`, or when the demo is interrupted */

@@ -16,6 +16,8 @@ export interface PoolNodeOptions {
   rpcUrl: string;
   swarmUrl: string;
   confirmations: number;
+  /** Largest bond that its signer signs for one bid. */
+  maxBondWei: bigint;
   logger: Logger;
 }
 
@@ -41,6 +43,7 @@ export async function startPoolNode(options: PoolNodeOptions): Promise<PoolNode>
     deployment,
     privateKeys: [wallet.privateKey],
     confirmations,
+    maxBondWei: options.maxBondWei,
   });
   let api: Api | undefined;
   const close = async (): Promise<void> => {
