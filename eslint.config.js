@@ -39,6 +39,7 @@ export default tseslint.config(
       '**/build/**',
       '**/cache/**',
       '**/generated/**',
+      '**/assembly/**', // AssemblyScript, which its own compiler checks
       '**/node_modules/**',
       '.nx/**',
       '.cotrain/**',

@@ -1,3 +1,5 @@
+const { floor, imul } = Math;
+
 /**
  * Philox 4x32-10, a counter-based generator: Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3" (SC 2011).
  * Any element of the stream is computed alone, in order O(1), also by a contract.
@@ -12,9 +14,9 @@ export function philox4x32(
   let [k0, k1] = key;
   for (let round = 0; round < 10; round++) {
     const high0 = multiplyHigh(0xd2511f53, c0);
-    const low0 = Math.imul(0xd2511f53, c0);
+    const low0 = imul(0xd2511f53, c0);
     const high1 = multiplyHigh(0xcd9e8d57, c2);
-    const low1 = Math.imul(0xcd9e8d57, c2);
+    const low1 = imul(0xcd9e8d57, c2);
     c0 = (high1 ^ c1 ^ k0) >>> 0;
     c2 = (high0 ^ c3 ^ k1) >>> 0;
     c1 = low1 >>> 0;
@@ -33,7 +35,7 @@ function multiplyHigh(a: number, b: number): number {
   const bLow = b & 0xffff;
   const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
   const carry = (middle & 0xffff) + aLow * bHigh;
-  return (aHigh * bHigh + Math.floor(middle / 65536) + Math.floor(carry / 65536)) >>> 0;
+  return (aHigh * bHigh + floor(middle / 65536) + floor(carry / 65536)) >>> 0;
 }
 
 /** A 64-bit seed as Philox's key: low word first. */

@@ -1,0 +1,57 @@
+import { UnsupportedArgumentError } from '../../errors.ts';
+import { type ExactTensor, sizeOf } from '../exact-backend.ts';
+import { floats, isFloat, type KernelFunction, type KernelTable, required } from '../kernel.ts';
+import { tf } from '../tf.ts';
+
+function indicesOf(kernel: string, tensor: ExactTensor): ExactTensor<'int32'> {
+  if (tensor.dtype !== 'int32') throw new UnsupportedArgumentError(kernel, 'its indices must be int32.');
+  return tensor as ExactTensor<'int32'>;
+}
+
+const gather: KernelFunction = (backend, inputs, attributes) => {
+  const x = required(inputs, 'x');
+  const indices = indicesOf('GatherV2', required(inputs, 'indices'));
+  const { axis, batchDims = 0 } = attributes as { axis: number; batchDims?: number };
+  const parsedAxis = axis < 0 ? axis + x.shape.length : axis;
+  const info = tf.backend_util.segment_util.collectGatherOpShapeInfo(
+    x as unknown as tf.TensorInfo,
+    indices as unknown as tf.TensorInfo,
+    parsedAxis,
+    batchDims,
+  );
+  const { batchSize, outerSize, dimSize, sliceSize, outputShape } = info;
+  const [out, values] = backend.output(outputShape, x.dtype);
+  const all = backend.values(indices);
+  const perBatch = all.length / batchSize;
+  const source = backend.values(x);
+  for (let batch = 0; batch < batchSize; batch++) {
+    const rows = all.subarray(batch * perBatch, (batch + 1) * perBatch);
+    for (let outer = 0; outer < outerSize; outer++) {
+      const group = batch * outerSize + outer;
+      const table = source.subarray(group * dimSize * sliceSize, (group + 1) * dimSize * sliceSize);
+      const target = values.subarray(group * perBatch * sliceSize, (group + 1) * perBatch * sliceSize);
+      if (isFloat(x))
+        backend.kernels.gatherRows(target as Float32Array, table as Float32Array, rows, dimSize, sliceSize);
+      else
+        rows.forEach((index, i) => {
+          if (index >= 0 && index < dimSize)
+            target.set(table.subarray(index * sliceSize, (index + 1) * sliceSize), i * sliceSize);
+        });
+    }
+  }
+  return out;
+};
+
+const unsortedSegmentSum: KernelFunction = (backend, inputs, attributes) => {
+  const x = floats('UnsortedSegmentSum', inputs, 'x');
+  const ids = indicesOf('UnsortedSegmentSum', required(inputs, 'segmentIds'));
+  const { numSegments } = attributes as { numSegments: number };
+  if (ids.shape.length !== 1 || ids.shape[0] !== x.shape[0])
+    throw new UnsupportedArgumentError('UnsortedSegmentSum', 'it takes one id for each row of x.');
+  const inner = x.shape.slice(1);
+  const [out, values] = backend.output([numSegments, ...inner], 'float32');
+  backend.kernels.segmentSum(values, backend.values(x), backend.values(ids), numSegments, sizeOf(inner));
+  return out;
+};
+
+export const rowKernels: KernelTable = { GatherV2: gather, UnsortedSegmentSum: unsortedSegmentSum };

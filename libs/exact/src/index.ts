@@ -1,0 +1,28 @@
+export { ExactBackend } from './backend/exact-backend.ts';
+export {
+  type OperationObserver,
+  OperationRecorder,
+  type RecordedOperation,
+  type RecordedTensor,
+} from './backend/recording.ts';
+export { type ExactBackendOptions, registerExactBackend } from './backend/register.ts';
+export { adamStep, dropoutMask, type DropoutPlace, momentumStep, sgdStep } from './backend/training.ts';
+export { type AdamOptions, adamCoefficients, type BetaPowers, initialBetaPowers } from './adam-coefficients.ts';
+export { contractionBits, contractionBlock, contractionRanges } from './contraction-ranges.ts';
+export * from './errors.ts';
+export * from './kernels.ts';
+export { createReferenceKernels } from './reference/reference-kernels.ts';
+export { NotAllocatedError, UnavailableVariantError } from './wasm/errors.ts';
+export { type WasmVariant, wasmVariants } from './wasm/module.ts';
+export { type PackedFormat } from './wasm/packed-format.ts';
+export { type WasmOptions } from './wasm/runtime.ts';
+export { createWasmKernels, type WasmKernels } from './wasm/wasm-kernels.ts';
+export { nativeIsAvailable } from './native/addon.ts';
+export { NativeUnavailableError } from './native/errors.ts';
+export {
+  createNativeKernels,
+  type NativeKernelName,
+  nativeKernelNames,
+  type NativeKernels,
+  type NativeOptions,
+} from './native/native-kernels.ts';
