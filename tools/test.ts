@@ -101,7 +101,7 @@ function rank(folder: string): number {
 
 if (projects.length === 0) {
   console.error(
-    `No project matches ${wanted.join(', ')}. Projects: contracts, protocol, swarm, chain, trainer, api, cli, test.`,
+    `No project matches ${wanted.join(', ')}. Projects: contracts, protocol, chain, exact, swarm, api, cli, trainer, test.`,
   );
   process.exit(2);
 }

@@ -159,7 +159,8 @@ const percentile = (sorted: readonly number[], share: number): number =>
 
 /**
  * From the block that starts an offer's bidding to the bid's transaction on its way to the node: anvil with one block a
- * second, indexer, matching, documents from the embedded store, PGlite, and the signer in its own process.
+ * second, indexer, matching, documents from the embedded store, PGlite, and the signer in its own process. The first
+ * offers warm the processes up and are not counted; whether jobs can be trained is not checked here.
  */
 export async function run(): Promise<BenchRow[]> {
   const folder = mkdtempSync(join(tmpdir(), 'cotrain-bench-bidding-'));

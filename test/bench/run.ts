@@ -13,6 +13,8 @@ import { parseArgs } from 'node:util';
 import { type BenchRow, meetsBar } from './bench-row.ts';
 
 const notBenches = new Set(['run', 'bench-row']);
+/** Long ones, which run only when they are named. */
+const onDemand = new Set(['exact']);
 
 async function runInChild(name: string, reportFile: string): Promise<void> {
   const module = (await import(pathToFileURL(join(import.meta.dirname, `${name}.ts`)).href)) as {
@@ -84,7 +86,7 @@ if (values.help) {
   const folder = mkdtempSync(join(tmpdir(), 'cotrain-bench-'));
   const rows: BenchRow[] = [];
   const broken: string[] = [];
-  for (const name of positionals.length > 0 ? positionals : all) {
+  for (const name of positionals.length > 0 ? positionals : all.filter((each) => !onDemand.has(each))) {
     console.log(`running ${name} ...`);
     const reportFile = join(folder, `${name}.json`);
     const code = await spawnBench(name, reportFile);
