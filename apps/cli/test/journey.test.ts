@@ -367,10 +367,11 @@ describe('pool run', () => {
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line) as { event: string; state?: string });
-      expect(events.map(({ event, state }) => (event === 'job' ? `job ${state ?? ''}` : event))).toEqual([
+      const told = events.map(({ event, state }) => (event === 'job' ? `job ${state ?? ''}` : event));
+      // A job as short as this one may begin and end between two looks at it.
+      expect(told.filter((event) => event !== 'job Running')).toEqual([
         'started',
         'resumed',
-        'job Running',
         'job Done',
         'paused',
         'stopped',
