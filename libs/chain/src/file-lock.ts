@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ChainError } from './errors.ts';
 
 /** Another process holds the file. */
@@ -19,6 +21,10 @@ export interface FileLock {
   release(): Promise<void>;
 }
 
+/** A holder that was just killed takes a moment to be gone. */
+const patienceMs = 2_000;
+const lookMs = 50;
+
 /** Locks of this very process: its own pid in a file is otherwise that of an earlier process of the same number. */
 const heldHere = new Set<string>();
 
@@ -31,11 +37,12 @@ export async function lockFile(file: string): Promise<FileLock> {
   if (heldHere.has(file)) throw new FileLockedError(file, process.pid);
   heldHere.add(file);
   try {
-    for (let attempt = 0; !(await create(file)); attempt++) {
+    const deadline = performance.now() + patienceMs;
+    while (!(await create(file))) {
       const pid = Number(await readFile(file, 'utf8').catch(() => ''));
-      if (pid > 0 && pid !== process.pid && isAlive(pid)) throw new FileLockedError(file, pid);
-      if (attempt === 3) throw new FileLockedError(file, pid);
-      await rm(file, { force: true });
+      if (performance.now() > deadline) throw new FileLockedError(file, pid);
+      if (pid > 0 && pid !== process.pid && isAlive(pid)) await delay(lookMs);
+      else await rm(file, { force: true });
     }
   } catch (error) {
     heldHere.delete(file);
@@ -66,8 +73,18 @@ async function create(file: string): Promise<boolean> {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'; // it lives, and belongs to somebody else
+  }
+  return !isZombie(pid);
+}
+
+/** Ended, but not yet waited for by its parent: such a process writes nothing any more. */
+function isZombie(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
+    return stat.charAt(stat.lastIndexOf(')') + 2) === 'Z';
+  } catch {
+    return false; // no /proc on this system, or it is gone by now: the next look tells
   }
 }
