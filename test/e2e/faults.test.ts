@@ -283,14 +283,13 @@ describe('an offer', () => {
   }, 400_000);
 });
 
-/** Trainers that run for an offer: their work folder is named after it. */
+/** Trainers that run for an offer: their work folder is named after it and the hash of its header. */
 function trainersOf(id: number): string[] {
   if (!existsSync('/proc')) return [];
+  const ofTheOffer = new RegExp(`-${String(id)}-[0-9a-f]+$`);
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
-    return commandLine(pid).some(
-      (argument) => argument.startsWith(join(folder, 'jobs')) && argument.endsWith(`-${String(id)}`),
-    );
+    return commandLine(pid).some((argument) => argument.startsWith(join(folder, 'jobs')) && ofTheOffer.test(argument));
   });
 }
 
