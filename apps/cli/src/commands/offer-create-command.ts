@@ -165,6 +165,12 @@ interface Money {
   stakeWei: bigint;
 }
 
+/** What validators get for a reward in ETH unless the requester says otherwise. */
+function defaultFeeWei(rewardWei: bigint): bigint {
+  const feeWei = (rewardWei * defaultFeePercent) / 100n;
+  return feeWei > leastFeeWei ? feeWei : leastFeeWei;
+}
+
 /** The amounts of an offer in smallest units, once it is known how the token counts. */
 async function readMoney(connection: Connection, flags: CreateFlags): Promise<Money> {
   const isToken = flags.token !== undefined && !/^0x0{40}$/.test(flags.token);
@@ -178,12 +184,9 @@ async function readMoney(connection: Connection, flags: CreateFlags): Promise<Mo
     );
   const token = isToken ? await readPayableToken(connection, flags.token ?? '', flags.tokenDecimals) : etherToken;
   const rewardWei = toUnits(flags.reward, token.decimals, '--reward');
-  const ownFeeWei = (rewardWei * defaultFeePercent) / 100n;
   const validationFeeWei =
     flags.validationFee === undefined
-      ? ownFeeWei > leastFeeWei
-        ? ownFeeWei
-        : leastFeeWei
+      ? defaultFeeWei(rewardWei)
       : toUnits(flags.validationFee, token.decimals, '--validation-fee');
   return { token, rewardWei, validationFeeWei, stakeWei: flags.stake ?? rewardWei };
 }
