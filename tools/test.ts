@@ -10,7 +10,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, existsSync, globSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 interface SuiteResult {
   project: string;
@@ -88,8 +88,8 @@ async function runContracts(cwd: string): Promise<Omit<SuiteResult, 'seconds'>> 
 }
 
 const wanted = process.argv.slice(2);
-const projects = globSync('{contracts,libs/*,apps/*,test}/package.json', { cwd: root })
-  .map((file) => dirname(file))
+const allProjects = globSync('{contracts,libs/*,apps/*,test}/package.json', { cwd: root }).map((file) => dirname(file));
+const projects = allProjects
   .filter((folder) => wanted.length === 0 || wanted.some((name) => folder === name || folder.endsWith(`/${name}`)))
   // The floor first: what everything else stands on fails first.
   .sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
@@ -100,9 +100,8 @@ function rank(folder: string): number {
 }
 
 if (projects.length === 0) {
-  console.error(
-    `No project matches ${wanted.join(', ')}. Projects: contracts, protocol, chain, exact, swarm, api, cli, trainer, test.`,
-  );
+  const names = allProjects.sort().map((folder) => basename(folder));
+  console.error(`No project matches ${wanted.join(', ')}. Projects: ${names.join(', ')}.`);
   process.exit(2);
 }
 

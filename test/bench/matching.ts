@@ -1,8 +1,5 @@
+import { idle, matches, type MatchOffer, type MatchPool, quoteWei } from '@cotrain/matching';
 import { backendNames } from '@cotrain/protocol';
-import { idle } from '../../apps/api/src/matching/capacity.ts';
-import { matches } from '../../apps/api/src/matching/match.ts';
-import { quoteWei } from '../../apps/api/src/matching/price.ts';
-import type { MatchOffer, MatchPool } from '../../apps/api/src/matching/types.ts';
 import type { BenchRow } from './bench-row.ts';
 
 const now = new Date('2026-03-03T12:00:00Z');

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { encodeCall, trainerRegistryAbi } from '@cotrain/chain';
-import { type MatchReceipt, replayReceipt } from '../src/matching/receipt.ts';
+import { type MatchReceipt, replayReceipt } from '@cotrain/matching';
 import type { Api } from '../src/start-api.ts';
 import { eventually, TestClient } from './api-client.ts';
 import { startTestStack, type TestStack } from './api-stack.ts';

@@ -1,12 +1,10 @@
 import { type Deployment, encodeCall, type Logger, readContract, trainingMarketAbi } from '@cotrain/chain';
+import { makeReceipt, matches, type OfferMatch } from '@cotrain/matching';
 import type { JsonRpcProvider } from 'ethers';
 import type { Database } from '../database/database.ts';
 import type { Pool, Prisma } from '../generated/prisma/client.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
 import { publishAll } from '../indexing/outbox.ts';
-import { matches } from '../matching/match.ts';
-import { makeReceipt } from '../matching/receipt.ts';
-import type { OfferMatch } from '../matching/types.ts';
 import type { IntentRequest } from '../signer/protocol.ts';
 import type { DocumentLibrary } from './document-library.ts';
 import type { IntentSubmitter } from './intent-submitter.ts';

@@ -1,10 +1,16 @@
 import { type Deployment, readContract, trainerRegistryAbi } from '@cotrain/chain';
+import {
+  limitSeconds,
+  loadOf,
+  type MatchOffer,
+  type MatchPool,
+  type MatchReservation,
+  OpenHours,
+  slotsFor,
+} from '@cotrain/matching';
 import type { JsonRpcProvider } from 'ethers';
 import type { Pool } from '../generated/prisma/client.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
-import { loadOf, slotsFor } from '../matching/capacity.ts';
-import { limitSeconds, OpenHours } from '../matching/open-hours.ts';
-import type { MatchOffer, MatchPool, MatchReservation } from '../matching/types.ts';
 import type { KnownDocuments } from './document-library.ts';
 import type { MarketState } from './market-state.ts';
 import { isStakeLocked, startRange } from './reservation-rules.ts';

@@ -1,9 +1,9 @@
 import { type Deployment, encodeCall, type Logger, readContract, trainingMarketAbi } from '@cotrain/chain';
+import { slotsFor, slotsOf } from '@cotrain/matching';
 import { NotFoundError, type SwarmClient } from '@cotrain/swarm';
 import type { JsonRpcProvider } from 'ethers';
 import type { Database } from '../database/database.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
-import { slotsFor, slotsOf } from '../matching/capacity.ts';
 import { jobName, type Scheduler } from '../scheduling/scheduler.ts';
 import type { IntentRequest } from '../signer/protocol.ts';
 import { Backoff } from './backoff.ts';

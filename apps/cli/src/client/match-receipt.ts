@@ -1,4 +1,4 @@
-import type { MatchReceipt } from '@cotrain/api';
+import { InvalidReceiptError, type MatchReceipt, replayReceipt } from '@cotrain/matching';
 import type { ApiClient } from './api-client.ts';
 import { CommandError, exitCodes } from './errors.ts';
 
@@ -29,9 +29,7 @@ export async function fetchReceipt(api: ApiClient, offerId: number): Promise<str
  * Makes the decision of a receipt again, here, with nothing but what the receipt holds.
  * @throws CommandError with exit code 5 when it is no receipt, or that of another offer
  */
-export async function replay(receiptJson: string, offerId: number): Promise<ReplayedReceipt> {
-  // Loads the whole API: only a command that needs it waits.
-  const { InvalidReceiptError, replayReceipt } = await import('@cotrain/api');
+export function replay(receiptJson: string, offerId: number): ReplayedReceipt {
   try {
     const receipt = JSON.parse(receiptJson) as MatchReceipt;
     const result = replayReceipt(receipt);

@@ -33,7 +33,7 @@ export function addOfferReceipt(offer: Command): void {
       const connection = new Connection(flags);
       const api = await connection.api();
       const { terms } = await fetchOffer(api, id);
-      const replayed = await replay(await fetchReceipt(api, id), id);
+      const replayed = replay(await fetchReceipt(api, id), id);
       const amount = await new TokenBook(connection).reader(flags.json === true ? [] : [terms.token]);
       printResult(flags, replayed, () => describe(replayed, (units) => amount(terms.token, units)));
       if (!replayed.inputsAgree || !replayed.decisionAgrees) process.exitCode = exitCodes.verificationFailed;

@@ -13,7 +13,7 @@ export async function followMatch(stage: Stage, id: number, winner: string): Pro
     (offer) => offer?.trainer != null || (offer !== null && isSettled(offer)),
     2,
   );
-  const { receipt, inputsAgree, decisionAgrees } = await replay(await fetchReceipt(stage.api, id), id);
+  const { receipt, inputsAgree, decisionAgrees } = replay(await fetchReceipt(stage.api, id), id);
   for (const { poolId, reasons, priceWei } of receipt.rejected)
     story.line(
       `  pool ${poolId.padEnd(13)} not chosen: ${reasons.join(', ')} (its price is ${ether(BigInt(priceWei))} ETH)`,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { makeOffer, makePool, noon, oneEther } from '../../test/match-builders.ts';
+import { makeOffer, makePool, noon, oneEther } from '../test/match-builders.ts';
 import { idle } from './capacity.ts';
 import { match } from './match.ts';
 import { InvalidReceiptError, makeReceipt, type MatchReceipt, replayReceipt } from './receipt.ts';

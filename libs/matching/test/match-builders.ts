@@ -1,5 +1,5 @@
-import { idle } from '../src/matching/capacity.ts';
-import type { MatchOffer, MatchPool } from '../src/matching/types.ts';
+import { idle } from '../src/capacity.ts';
+import type { MatchOffer, MatchPool } from '../src/types.ts';
 
 export const oneEther = 10n ** 18n;
 export const ethToken = `0x${'0'.repeat(40)}`;

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { makeOffer, makePool, noon, oneEther } from '../../test/match-builders.ts';
+import { makeOffer, makePool, noon, oneEther } from '../test/match-builders.ts';
 import { durationOf, loadOf, slotsFor, slotsOf } from './capacity.ts';
 import { match } from './match.ts';
 import { limitSeconds, OpenHours } from './open-hours.ts';

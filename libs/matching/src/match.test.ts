@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { makeOffer, makePool, noon, oneEther } from '../../test/match-builders.ts';
+import { makeOffer, makePool, noon, oneEther } from '../test/match-builders.ts';
 import { loadOf } from './capacity.ts';
 import { match, matchPair, minValidationFeeBps } from './match.ts';
 import { quoteWei } from './price.ts';
