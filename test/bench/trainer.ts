@@ -4,13 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeRows, rowIndices, segmentCount } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
-import { exampleProgram } from '../../apps/trainer/test/example-programs.ts';
-import { mnistColumns, mnistViews } from '../../apps/trainer/test/mnist-view.ts';
-import { publishJob } from '../../apps/trainer/test/publish-job.ts';
-import { selectBackend } from '../../apps/trainer/src/backend.ts';
-import { tf, tfLayers } from '../../apps/trainer/src/tf.ts';
-import { trainJob, type TrainResult } from '../../apps/trainer/src/train-job.ts';
-import { validateCommitment } from '../../apps/trainer/src/validate.ts';
+import { selectBackend, trainJob, type TrainResult, validateCommitment } from '@cotrain/training';
+import { exampleProgram, mnistColumns, mnistViews, publishJob } from '@cotrain/training/testing';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfLayers from '@tensorflow/tfjs-layers';
 import type { BenchRow } from './bench-row.ts';
 
 /** Eight epochs, as a small job has. */

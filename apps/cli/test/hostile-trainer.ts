@@ -9,7 +9,7 @@ import {
   parseReference,
 } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
-import { trainJob } from '@cotrain/trainer';
+import { trainJob } from '@cotrain/training';
 import { JsonRpcProvider, type Wallet } from 'ethers';
 
 type Hex = `0x${string}`;

@@ -2,15 +2,19 @@
 import { readFile } from 'node:fs/promises';
 import { type BackendName, backendNames, type JobHeader, parseReference } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
+import {
+  checkJob,
+  InvalidJobError,
+  isRetryable,
+  parseHeaderJson,
+  type ProgressStyle,
+  progressPrinter,
+  trainJob,
+  TrainingInterruptedError,
+  validateCommitment,
+  verifyCommitment,
+} from '@cotrain/training';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { checkJob } from './check.ts';
-import { InvalidJobError, TrainingInterruptedError } from './errors.ts';
-import { parseHeaderJson } from './header-json.ts';
-import { type ProgressStyle, progressPrinter } from './progress.ts';
-import { isRetryable } from './store.ts';
-import { trainJob } from './train-job.ts';
-import { validateCommitment } from './validate.ts';
-import { verifyCommitment } from './verify.ts';
 
 /** 0: done. 2: the input is wrong, do not try again. 3: try again later. 130, 143: stopped after a checkpoint. */
 const exitCodes = { badInput: 2, retryLater: 3 } as const;

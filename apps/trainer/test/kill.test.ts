@@ -5,10 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { JobHeader } from '@cotrain/protocol';
 import { startSwarmStore, SwarmClient, type SwarmStore } from '@cotrain/swarm';
-import { formatHeaderJson } from '../src/header-json.ts';
-import { publishJob } from './publish-job.ts';
-import { xorJob } from './small-jobs.ts';
-import { removeTemporaryDirectories, temporaryDirectory } from './workdir.ts';
+import { formatHeaderJson } from '@cotrain/training';
+import { publishJob, removeTemporaryDirectories, temporaryDirectory, xorJob } from '@cotrain/training/testing';
 
 const main = join(import.meta.dirname, '../src/main.ts');
 

@@ -3,11 +3,15 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { startSwarmStore, SwarmClient, type SwarmStore } from '@cotrain/swarm';
-import { formatHeaderJson } from '../src/header-json.ts';
-import { exampleProgram } from './example-programs.ts';
-import { mnistColumns, mnistViews } from './mnist-view.ts';
-import { publishJob } from './publish-job.ts';
-import { removeTemporaryDirectories, temporaryDirectory } from './workdir.ts';
+import { formatHeaderJson } from '@cotrain/training';
+import {
+  exampleProgram,
+  mnistColumns,
+  mnistViews,
+  publishJob,
+  removeTemporaryDirectories,
+  temporaryDirectory,
+} from '@cotrain/training/testing';
 
 const main = join(import.meta.dirname, '../src/main.ts');
 let swarm: SwarmStore;

@@ -21,7 +21,7 @@ export async function publishJob(
   plan: JobPlan,
 ): Promise<Reference> {
   // TensorFlow takes seconds to load: only a command that needs it waits.
-  const { buildInitialState } = await import('@cotrain/trainer');
+  const { buildInitialState } = await import('@cotrain/training');
   const { seed, gpuMemoryMiB, estimatedGpuSeconds, ...rest } = plan;
   const spec: JobSpec = {
     version: 'cotrain.job/1',

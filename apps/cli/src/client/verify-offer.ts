@@ -1,5 +1,5 @@
 import type { SwarmClient } from '@cotrain/swarm';
-import type { verifyCommitment } from '@cotrain/trainer';
+import type { verifyCommitment } from '@cotrain/training';
 import type { JsonRpcProvider } from 'ethers';
 import { readCommittedOffer } from './committed-offer.ts';
 
@@ -33,7 +33,7 @@ export async function verifyOffer(check: OfferCheck): Promise<Verdict & { traine
   const { trainer, ...commitment } = await readCommittedOffer(provider, market, offerId, fromBlock);
   check.onTrainer?.(trainer);
   // TensorFlow takes seconds to load: only a command that needs it waits.
-  const { verifyCommitment } = await import('@cotrain/trainer');
+  const { verifyCommitment } = await import('@cotrain/training');
   const verdict = await verifyCommitment({
     store,
     ...commitment,

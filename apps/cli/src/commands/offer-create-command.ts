@@ -61,7 +61,7 @@ With --token, reward and validation fee are in whole tokens of an ERC-20 contrac
 chain; the trainer's stake stays in ETH. Any contract can call itself anything: check the address, not the symbol.
 
 Examples:
-  $ cotrain offer create --name digits --program apps/trainer/examples/mnist-mlp.program.json \\
+  $ cotrain offer create --name digits --program libs/training/examples/mnist-mlp.program.json \\
       --dataset 0x... --test-split test --steps 2400 --reward 1.5 --payer 0x...=5 --payer 0x...=3 --payer 0x...=2 \\
       --key-file .cotrain/keys/payer-1
   $ cotrain offer create --name digits --program digits.program.json --dataset 0x... --steps 2400 \\

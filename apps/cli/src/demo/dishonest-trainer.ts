@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import { uniformFloats } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
-import { parseHeaderJson, progressPrinter, trainJob } from '@cotrain/trainer';
+import { parseHeaderJson, progressPrinter, trainJob } from '@cotrain/training';
 
 const { values } = parseArgs({
   allowPositionals: true,

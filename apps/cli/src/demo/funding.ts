@@ -76,6 +76,6 @@ export async function openAndFund(stage: Stage, plot: OfferPlot, manifestReferen
 
 async function readProgram(): Promise<Program> {
   const require = createRequire(import.meta.url);
-  const file = join(dirname(require.resolve('@cotrain/trainer')), '../examples/mnist-mlp.program.json');
+  const file = require.resolve('@cotrain/training/examples/mnist-mlp.program.json');
   return decodeProgram(canonicalJson(JSON.parse(await readFile(file, 'utf8')), 64));
 }

@@ -7,6 +7,6 @@ const lowPriority = 10;
 /** Command that runs the trainer in a process of its own; with `background`, at low priority. */
 export function trainerCommand({ background = false } = {}): string[] {
   const require = createRequire(import.meta.url);
-  const command = [process.execPath, join(dirname(require.resolve('@cotrain/trainer')), 'main.js')];
+  const command = [process.execPath, require.resolve('@cotrain/trainer/main.js')];
   return background && process.platform !== 'win32' ? ['nice', '-n', String(lowPriority), ...command] : command;
 }

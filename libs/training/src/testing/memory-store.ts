@@ -1,6 +1,6 @@
 import type { Reference } from '@cotrain/protocol';
 import { NotFoundError, referenceOf, StoreUnavailableError } from '@cotrain/swarm';
-import type { ContentStore, StoredFile } from '../src/store.ts';
+import type { ContentStore, StoredFile } from '../store.ts';
 
 /** A store in memory with Swarm's references, that can be made to fail. */
 export class MemoryStore implements ContentStore {

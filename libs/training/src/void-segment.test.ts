@@ -7,10 +7,10 @@ import {
   logEntryOffset,
   VOID_LOSS,
 } from '@cotrain/protocol';
-import { MemoryStore } from '../test/memory-store.ts';
-import { type JobToPublish, publishJob } from '../test/publish-job.ts';
-import { dense, gptJob, sequential, xorColumns, xorJob, xorRows } from '../test/small-jobs.ts';
-import { removeTemporaryDirectories, temporaryDirectory } from '../test/workdir.ts';
+import { MemoryStore } from './testing/memory-store.ts';
+import { type JobToPublish, publishJob } from './testing/publish-job.ts';
+import { dense, gptJob, sequential, xorColumns, xorJob, xorRows } from './testing/small-jobs.ts';
+import { removeTemporaryDirectories, temporaryDirectory } from './testing/workdir.ts';
 import { TrainingInterruptedError } from './errors.ts';
 import type { ProgressEvent } from './progress.ts';
 import { trainJob, type TrainOptions, type TrainResult } from './train-job.ts';

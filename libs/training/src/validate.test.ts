@@ -10,10 +10,10 @@ import {
 import { startSwarmStore, SwarmClient, type SwarmStore } from '@cotrain/swarm';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MemoryStore } from '../test/memory-store.ts';
-import { publishJob } from '../test/publish-job.ts';
-import { xorJob } from '../test/small-jobs.ts';
-import { removeTemporaryDirectories, temporaryDirectory } from '../test/workdir.ts';
+import { MemoryStore } from './testing/memory-store.ts';
+import { publishJob } from './testing/publish-job.ts';
+import { xorJob } from './testing/small-jobs.ts';
+import { removeTemporaryDirectories, temporaryDirectory } from './testing/workdir.ts';
 import { trainJob, type TrainOptions, type TrainResult } from './train-job.ts';
 import { type CommitmentVerdict, validateCommitment, type ValidateOptions } from './validate.ts';
 import { drawSegments, verifyCommitment } from './verify.ts';

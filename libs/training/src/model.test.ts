@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JobSpec, Program } from '@cotrain/protocol';
-import { exampleProgram } from '../test/example-programs.ts';
-import { dense, sequential } from '../test/small-jobs.ts';
+import { exampleProgram } from './testing/example-programs.ts';
+import { dense, sequential } from './testing/small-jobs.ts';
 import { ProgramTooLargeError, UnsupportedProgramError } from './errors.ts';
 import { buildInitialState } from './initial-state.ts';
 import { boundsOf, buildModel, type ProgramBounds } from './model.ts';

@@ -8,10 +8,10 @@ import {
 } from '@cotrain/protocol';
 import type { StoredFile } from '../src/store.ts';
 import { trainJob } from '../src/train-job.ts';
-import { MemoryStore } from './memory-store.ts';
-import { publishJob } from './publish-job.ts';
-import { xorJob, xorRows } from './small-jobs.ts';
-import { removeTemporaryDirectories, temporaryDirectory } from './workdir.ts';
+import { MemoryStore } from '../src/testing/memory-store.ts';
+import { publishJob } from '../src/testing/publish-job.ts';
+import { xorJob, xorRows } from '../src/testing/small-jobs.ts';
+import { removeTemporaryDirectories, temporaryDirectory } from '../src/testing/workdir.ts';
 
 afterAll(removeTemporaryDirectories);
 

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { jobSpecFormat, programFormat, rowIndices } from '@cotrain/protocol';
 import { trainJob } from '../src/train-job.ts';
-import { MemoryStore } from './memory-store.ts';
-import { publishJob } from './publish-job.ts';
-import { removeTemporaryDirectories, temporaryDirectory } from './workdir.ts';
+import { MemoryStore } from '../src/testing/memory-store.ts';
+import { publishJob } from '../src/testing/publish-job.ts';
+import { removeTemporaryDirectories, temporaryDirectory } from '../src/testing/workdir.ts';
 
 afterAll(removeTemporaryDirectories);
 

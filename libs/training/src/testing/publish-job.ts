@@ -10,8 +10,8 @@ import {
   rowBytes,
   type ViewColumn,
 } from '@cotrain/protocol';
-import { buildInitialState } from '../src/initial-state.ts';
-import type { ContentStore } from '../src/store.ts';
+import { buildInitialState } from '../initial-state.ts';
+import type { ContentStore } from '../store.ts';
 
 export interface JobToPublish {
   program: Program;

@@ -1,0 +1,7 @@
+// What tests and benchmarks of training share. Not for production.
+export * from './testing/example-programs.ts';
+export * from './testing/memory-store.ts';
+export * from './testing/mnist-view.ts';
+export * from './testing/publish-job.ts';
+export * from './testing/small-jobs.ts';
+export * from './testing/workdir.ts';
