@@ -29,12 +29,14 @@ const reference = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes): R
 const name = fc.string({ minLength: 1, maxLength: 20 }).filter((text) => text !== '__proto__');
 const rate = fc.double({ min: 0, max: 1, noNaN: true }).map((value) => value + 0);
 
-const jobSpec: fc.Arbitrary<JobSpec> = fc.record(
+const zeroTolerance = { absolute: 0, relative: 0, drift: 0 };
+
+const tfjsSpec: fc.Arbitrary<JobSpec> = fc.record(
   {
     version: fc.constant('cotrain.job/1' as const),
     name,
     description: fc.string({ unit: 'grapheme', maxLength: 200 }),
-    runtime: fc.constantFrom('tfjs/1' as const, 'exact/1' as const),
+    runtime: fc.constant('tfjs/1' as const),
     dataset: fc.record(
       { manifestReference: reference, trainSplit: name, testSplit: name },
       { requiredKeys: ['manifestReference', 'trainSplit'] },
@@ -81,6 +83,13 @@ const jobSpec: fc.Arbitrary<JobSpec> = fc.record(
     ],
   },
 );
+
+/** With what the runtime asks for: exact/1 has one backend and no tolerance. */
+const jobSpec: fc.Arbitrary<JobSpec> = fc
+  .tuple(tfjsSpec, fc.boolean())
+  .map(([spec, exact]) =>
+    exact ? { ...spec, runtime: 'exact/1', backends: ['exact'], tolerance: zeroTolerance } : spec,
+  );
 
 const program: fc.Arbitrary<Program> = fc.record({
   version: fc.constant('cotrain.program/1' as const),
@@ -134,13 +143,14 @@ const manifest: fc.Arbitrary<DatasetManifest> = fc
     ),
   }));
 
-const logHeader: fc.Arbitrary<LogHeader> = fc.record({
-  version: fc.constant('cotrain.log/1' as const),
-  jobHeaderHash: reference,
-  backend: fc.constantFrom('wasm' as const, 'cpu' as const),
-  runtime: fc.constant('tfjs/1' as const),
-  software: name,
-});
+const logHeader: fc.Arbitrary<LogHeader> = fc
+  .record({
+    version: fc.constant('cotrain.log/1' as const),
+    jobHeaderHash: reference,
+    backend: fc.constantFrom('wasm' as const, 'cpu' as const, 'exact' as const),
+    software: name,
+  })
+  .map((header) => ({ ...header, runtime: header.backend === 'exact' ? 'exact/1' : 'tfjs/1' }));
 
 const documents: [string, fc.Arbitrary<unknown>, (value: never) => Uint8Array, (bytes: Uint8Array) => unknown][] = [
   ['JobSpec', jobSpec, encodeJobSpec, decodeJobSpec],
@@ -404,6 +414,34 @@ describe('documents as they are committed', () => {
     const entry = encodeLogEntry({ loss: 2.5, metric: 0.125, stateRoot: `0x${'ab'.repeat(32)}` });
     expect(toHex(entry)).toBe(`0x402000003e000000${'00'.repeat(24)}${'ab'.repeat(32)}`);
     expect(toHex(encodeLogEntry({ loss: VOID_LOSS, metric: 0, stateRoot: null }))).toBe(`0x7f7fffff${'00'.repeat(60)}`);
+  });
+});
+
+describe('the runtime exact/1', () => {
+  const [sample] = fc.sample(tfjsSpec, 1);
+  const spec = { ...sample!, runtime: 'exact/1', backends: ['exact'], tolerance: zeroTolerance };
+  const encode = (changes: object): unknown => encodeJobSpec({ ...spec, ...changes } as JobSpec);
+
+  it.each(['absolute', 'relative', 'drift'])('allows no tolerance: %s must be 0', (field) => {
+    expect(() => encode({ tolerance: { ...zeroTolerance, [field]: 1e-9 } })).toThrow(
+      expect.objectContaining({
+        name: 'InvalidDocumentError',
+        message: expect.stringMatching(new RegExp(`tolerance\\.${field}.*1e-9.*equality: write 0`)) as unknown,
+      }),
+    );
+  });
+
+  it('has the backend exact and no other, which belongs to no other runtime', () => {
+    expect(encode({})).toBeInstanceOf(Uint8Array);
+    for (const backends of [['wasm'], ['exact', 'wasm'], ['exact', 'exact']])
+      expect(() => encode({ backends })).toThrow(/backends.*runtime exact\/1 has the backend exact/);
+    expect(() => encode({ runtime: 'tfjs/1' })).toThrow(/backends.*exact belongs to runtime exact\/1/);
+    const header = { version: 'cotrain.log/1', jobHeaderHash: `0x${'11'.repeat(32)}`, software: 's' } as const;
+    for (const [runtime, backend] of [
+      ['exact/1', 'wasm'],
+      ['tfjs/1', 'exact'],
+    ] as const)
+      expect(() => encodeLogHeader({ ...header, runtime, backend })).toThrow(/backend/);
   });
 });
 

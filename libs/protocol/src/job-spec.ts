@@ -15,9 +15,26 @@ import { documentFormat } from './schema-document.ts';
 export const backendNames = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const;
 export type BackendName = (typeof backendNames)[number];
 
-/** How numbers are computed: `tfjs/1` is TensorFlow.js float32, which differs between devices. */
+/**
+ * How numbers are computed: `tfjs/1` is TensorFlow.js float32, which differs between devices; `exact/1` gives the same
+ * bits everywhere (docs/exact-1.md).
+ */
 export const runtimes = ['tfjs/1', 'exact/1'] as const;
 export type Runtime = (typeof runtimes)[number];
+
+/** The one backend of `exact/1`: which implementation of it computes shows in no bit, so that no document names one. */
+export const exactBackend = 'exact';
+export type JobBackendName = BackendName | typeof exactBackend;
+export const jobBackendNames = [...backendNames, exactBackend] as const satisfies JobBackendName[];
+
+/** What is wrong with backends under a runtime, or null. */
+export function backendMismatch(runtime: Runtime, backends: readonly JobBackendName[]): string | null {
+  if (runtime === 'exact/1')
+    return backends.length === 1 && backends[0] === exactBackend
+      ? null
+      : `${backends.join(', ')}: runtime exact/1 has the backend exact and no other`;
+  return backends.includes(exactBackend) ? `exact belongs to runtime exact/1, not to ${runtime}` : null;
+}
 
 const tolerance = z.strictObject({
   /** Largest difference of one parameter that is always accepted. */
@@ -28,7 +45,7 @@ const tolerance = z.strictObject({
   drift: finiteNumber.min(0).max(1),
 });
 
-const jobSpecSchema = z.strictObject({
+const documentSchema = z.strictObject({
   version: z.literal('cotrain.job/1'),
   name: nameSchema,
   description: textSchema.optional(),
@@ -46,7 +63,7 @@ const jobSpecSchema = z.strictObject({
   commitEvery: positiveInteger(MAX_COMMIT_EVERY),
   checkpointEvery: positiveInteger(MAX_STEPS),
   evaluateEvery: positiveInteger(MAX_STEPS).optional(),
-  backends: z.array(z.enum(backendNames)).min(1).max(backendNames.length),
+  backends: z.array(z.enum(jobBackendNames)).min(1).max(backendNames.length),
   resources: z.strictObject({
     gpuMemoryMiB: z
       .number()
@@ -62,8 +79,21 @@ const jobSpecSchema = z.strictObject({
   tolerance,
 });
 
+const jobSpecSchema = documentSchema.superRefine(({ runtime, backends, tolerance }, context) => {
+  const mismatch = backendMismatch(runtime, backends);
+  if (mismatch !== null) context.addIssue({ code: 'custom', path: ['backends'], message: mismatch });
+  if (runtime !== 'exact/1') return;
+  for (const [field, value] of Object.entries(tolerance))
+    if (value !== 0)
+      context.addIssue({
+        code: 'custom',
+        path: ['tolerance', field],
+        message: `${String(value)} is given, but runtime exact/1 compares for equality: write 0`,
+      });
+});
+
 /** The document that an offer points to: what to train, on what, how, and what it needs. */
-export type JobSpec = z.infer<typeof jobSpecSchema>;
+export type JobSpec = z.infer<typeof documentSchema>;
 export type Tolerance = z.infer<typeof tolerance>;
 
 export const JOB_SPEC_MAX_BYTES = 65_536;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { nameSchema } from './bounded-schema.ts';
 import { InvalidDocumentError, InvalidEncodingError, OutOfRangeError } from './errors.ts';
 import { fromHex, type Hex, type Reference, toHex, ZERO_REFERENCE } from './reference.ts';
-import { backendNames, runtimes } from './job-spec.ts';
+import { backendMismatch, jobBackendNames, runtimes } from './job-spec.ts';
 import { documentFormat } from './schema-document.ts';
 
 /** A log is one header of a chunk's size, then one entry per batch, 64 entries to a chunk. */
@@ -15,16 +15,21 @@ export const LOG_ENTRY_BYTES = 64;
  */
 export const VOID_LOSS = 3.4028234663852886e38;
 
-const logHeaderSchema = z.strictObject({
+const fieldsSchema = z.strictObject({
   version: z.literal('cotrain.log/1'),
   jobHeaderHash: z.string().regex(/^0x[0-9a-f]{64}$/),
-  backend: z.enum(backendNames),
+  backend: z.enum(jobBackendNames),
   runtime: z.enum(runtimes),
   software: nameSchema,
 });
 
+const logHeaderSchema = fieldsSchema.superRefine(({ runtime, backend }, context) => {
+  const mismatch = backendMismatch(runtime, [backend]);
+  if (mismatch !== null) context.addIssue({ code: 'custom', path: ['backend'], message: mismatch });
+});
+
 /** Says which job was trained and with what. */
-export interface LogHeader extends Omit<z.infer<typeof logHeaderSchema>, 'jobHeaderHash'> {
+export interface LogHeader extends Omit<z.infer<typeof fieldsSchema>, 'jobHeaderHash'> {
   jobHeaderHash: Hex;
 }
 

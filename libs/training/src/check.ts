@@ -1,10 +1,11 @@
 import { randomInt } from 'node:crypto';
-import { type BackendName, type JobHeader, ProtocolError, rowIndices } from '@cotrain/protocol';
-import { selectBackend } from './backend.ts';
-import { BackendUnavailableError, InvalidJobError } from './errors.ts';
-import { type Job, loadJob, openView, readInput } from './job.ts';
+import { type JobBackendName, type JobHeader, ProtocolError, rowIndices } from '@cotrain/protocol';
+import { BackendUnavailableError } from './errors.ts';
+import type { ExactImplementation } from './exact-implementations.ts';
+import { type Job, loadJob, openView, readInitialState, readInput } from './job.ts';
 import { boundsOf } from './model.ts';
 import { RowReader } from './row-reader.ts';
+import { selectFor, type Wanted } from './select-runtime.ts';
 import { StepRunner } from './step-runner.ts';
 import { type ContentStore, type Patience, type StoredFile } from './store.ts';
 import { requireFiniteState } from './undefined-step.ts';
@@ -20,8 +21,10 @@ export interface JobCheck {
 export interface CheckOptions {
   store: ContentStore;
   header: JobHeader;
-  /** Exactly this backend instead of the one that training here would take. */
-  backend?: BackendName;
+  /** Exactly this backend instead of the one that training here would take; of jobs for tfjs/1. */
+  backend?: JobBackendName;
+  /** Exactly this implementation instead of the fastest; of jobs for exact/1. */
+  implementation?: ExactImplementation;
   /** Memory that the check may take for the model, whatever the JobSpec declares. */
   maxMemoryBytes?: number;
   /** A training view up to this is read whole, of a larger one a random sample; 1 GiB unless given. */
@@ -68,7 +71,7 @@ function isTerminal(error: unknown): error is Error {
 async function checkFirstStep(options: CheckOptions, job: Job, view: StoredFile): Promise<void> {
   const { header, store, patience = {}, maxMemoryBytes = Infinity } = options;
   const declared = boundsOf(job.spec);
-  await selectCheckingBackend(job, options.backend);
+  await selectForChecking(job, options);
   const runner = await StepRunner.create({
     program: job.program,
     columns: job.manifest.columns,
@@ -77,7 +80,7 @@ async function checkFirstStep(options: CheckOptions, job: Job, view: StoredFile)
     bounds: { ...declared, maxMemoryBytes: Math.min(declared.maxMemoryBytes, maxMemoryBytes) },
   });
   try {
-    runner.writeState(await readInitialState(store, header, runner.layout.bytes, patience));
+    runner.writeState(requireFiniteState(await readInitialState(store, job, runner.layout, patience)));
     const reader = new RowReader(view, header.rowBytes, { patience, cacheBytes: 2 ** 22 });
     const rows = rowIndices(header.seed, 0, header.batchSize, header.rows);
     const batch = await readInput('The first batch of the training view', () => reader.read(rows));
@@ -89,27 +92,15 @@ async function checkFirstStep(options: CheckOptions, job: Job, view: StoredFile)
 }
 
 /** The machine that checks need not be the one that trains: without the job's backends it takes what every machine has. */
-async function selectCheckingBackend({ spec }: Job, requested: BackendName | undefined): Promise<void> {
+async function selectForChecking({ spec }: Job, { backend, implementation }: Wanted): Promise<void> {
   try {
-    await selectBackend(spec.backends, requested);
+    await selectFor(spec, { backend, implementation });
   } catch (error) {
-    if (!(error instanceof BackendUnavailableError) || requested !== undefined) throw error;
-    await selectBackend(['wasm', 'cpu']);
+    if (!(error instanceof BackendUnavailableError) || backend !== undefined || implementation !== undefined)
+      throw error;
+    if (spec.runtime === 'exact/1') throw error;
+    await selectFor({ ...spec, backends: ['wasm', 'cpu'] });
   }
-}
-
-async function readInitialState(
-  store: ContentStore,
-  { initialStateReference }: JobHeader,
-  bytes: number,
-  patience: Patience,
-): Promise<Uint8Array> {
-  const file = await readInput('The initial state', () => store.open(initialStateReference), patience);
-  if (file.length !== bytes)
-    throw new InvalidJobError(
-      `The initial state ${initialStateReference} has ${String(file.length)} bytes, the Program's layout ${String(bytes)}: publish the state that belongs to the Program.`,
-    );
-  return requireFiniteState(await readInput('The initial state', () => file.read(0, bytes), patience));
 }
 
 async function checkRetrievable(options: CheckOptions, view: StoredFile): Promise<void> {

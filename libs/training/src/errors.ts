@@ -1,3 +1,5 @@
+import type { UnsupportedKernelError } from '@cotrain/exact';
+
 /** Base of the trainer's refusals. `retryable` says whether the same call can succeed later. */
 export class TrainerError extends Error {
   readonly retryable: boolean;
@@ -34,14 +36,25 @@ export class KernelMissingError extends TrainerError {
   readonly kernel: string;
   readonly backend: string;
 
-  constructor(kernel: string, backend: string, options?: ErrorOptions) {
-    super(
-      `The ${backend} backend has no kernel ${kernel}, which this Program needs: list another backend, such as cpu, in the JobSpec's backends.`,
-      options,
-    );
+  constructor(
+    kernel: string,
+    backend: string,
+    { remedy = "list another backend, such as cpu, in the JobSpec's backends", ...options }: MissingOptions = {},
+  ) {
+    super(`The ${backend} backend has no kernel ${kernel}, which this Program needs: ${remedy}.`, options);
     this.kernel = kernel;
     this.backend = backend;
   }
+
+  /** A kernel that exact/1 does not define, or not in this way. */
+  static ofExact(cause: UnsupportedKernelError): KernelMissingError {
+    const remedy = `use operations of docs/exact-1.md, or the runtime tfjs/1 (${cause.message})`;
+    return new KernelMissingError(cause.kernel, 'exact', { remedy, cause });
+  }
+}
+
+interface MissingOptions extends ErrorOptions {
+  remedy?: string;
 }
 
 /** The documents of a job contradict each other or the data. */

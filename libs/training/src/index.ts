@@ -13,11 +13,13 @@ export {
   WorkdirInUseError,
   WorkdirLockedError,
 } from './errors.ts';
+export { type ExactImplementation, exactImplementations } from './exact-implementations.ts';
 export { formatHeaderJson, parseHeaderJson } from './header-json.ts';
 export { buildInitialState } from './initial-state.ts';
 export { type Job, loadJob } from './job.ts';
 export { buildModel, type BuiltModel, defaultBounds, type ModelWeight, type ProgramBounds } from './model.ts';
 export { type ProgressEvent, progressPrinter, type ProgressStyle } from './progress.ts';
+export type { ComparisonKind } from './comparison.ts';
 export type { SegmentVerdict } from './segment-check.ts';
 export { decodeState, encodeState, type StateEntry, type StateLayout, stateLayout } from './state-layout.ts';
 export { StepRunner } from './step-runner.ts';

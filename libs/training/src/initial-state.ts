@@ -1,22 +1,30 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { philox4x32, philoxKey, type Program, randomStreams, uniformFloats } from '@cotrain/protocol';
+import { createReferenceKernels } from '@cotrain/exact';
+import { philox4x32, philoxKey, type Program, randomStreams, type Runtime, uniformFloats } from '@cotrain/protocol';
 import { UnsupportedProgramError } from './errors.ts';
 import { buildModel, type InitializerSpec, type ModelWeight } from './model.ts';
 import { encodeState } from './state-layout.ts';
-import { optimizerState } from './optimizer.ts';
+import { optimizerState } from './optimizer-slots.ts';
 import { tf } from './tf.ts';
 
 /**
  * The state before the first step: weights drawn from the seed by Philox, optimizer slots at their start.
  * Only exact operations are used (no logarithm or cosine), so that every machine computes the same bytes.
+ * @param runtime exact/1 makes values of its own of what an initializer asks for (docs/exact-1.md, section 2)
  * @throws UnsupportedProgramError for an initializer that is not supported
  */
-export async function buildInitialState(program: Program, seed: bigint): Promise<Uint8Array> {
+export async function buildInitialState(
+  program: Program,
+  seed: bigint,
+  runtime: Runtime = 'tfjs/1',
+): Promise<Uint8Array> {
   // No arithmetic of TensorFlow.js is used here, but its variables live on some backend.
   if (!tf.getBackend()) await tf.setBackend('cpu');
   const built = await buildModel(program);
   try {
     const weights = built.weights.map((weight, index) => initialWeight(weight, seed, index));
+    const kernels = runtime === 'exact/1' ? createReferenceKernels() : null;
+    for (const values of weights) kernels?.normalise(values, values);
     return encodeState(weights, optimizerState(program.optimizer, built.weights));
   } finally {
     built.dispose();

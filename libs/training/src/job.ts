@@ -17,6 +17,8 @@ import {
   type Reference,
 } from '@cotrain/protocol';
 import { InvalidJobError, JobInputUnavailableError } from './errors.ts';
+import type { StateLayout } from './state-layout.ts';
+import { foreignValue } from './state-values.ts';
 import { type ContentStore, isRetryable, type Patience, type StoredFile, withPatience } from './store.ts';
 
 /** A job's documents, checked against each other. */
@@ -36,8 +38,6 @@ export async function loadJob(store: ContentStore, header: JobHeader, patience: 
     readInput(what, () => store.download(reference, { maxBytes }), patience);
   const spec = decodeJobSpec(await fetch('The JobSpec', header.jobSpecReference, JOB_SPEC_MAX_BYTES));
   checkSpecAgainstHeader(spec, header);
-  if (spec.runtime !== 'tfjs/1')
-    throw new InvalidJobError(`JobSpec.runtime is ${spec.runtime}; this trainer runs tfjs/1.`);
   const program = decodeProgram(await fetch('The Program', header.programReference, PROGRAM_MAX_BYTES));
   const manifest = decodeDatasetManifest(
     await fetch('The dataset manifest', spec.dataset.manifestReference, DATASET_MANIFEST_MAX_BYTES),
@@ -75,6 +75,31 @@ export async function openView(
       `The ${name} view ${split.viewReference} has ${String(file.length)} bytes instead of ${String(split.rows)} rows of ${String(split.rowBytes)}.`,
     );
   return file;
+}
+
+/**
+ * The state before the first step.
+ * @throws InvalidJobError when it is not one of the Program's, or an element is no number of the runtime
+ */
+export async function readInitialState(
+  store: ContentStore,
+  { header, spec }: Job,
+  layout: StateLayout,
+  patience: Patience = {},
+): Promise<Uint8Array> {
+  const { initialStateReference } = header;
+  const file = await readInput('The initial state', () => store.open(initialStateReference), patience);
+  if (file.length !== layout.bytes)
+    throw new InvalidJobError(
+      `The initial state ${initialStateReference} has ${String(file.length)} bytes, the Program's layout ${String(layout.bytes)}: publish the state that belongs to the Program.`,
+    );
+  const state = await readInput('The initial state', () => file.read(0, file.length), patience);
+  const foreign = foreignValue(spec.runtime, layout, state);
+  if (foreign !== null)
+    throw new InvalidJobError(
+      `The initial state ${initialStateReference}: ${foreign}: publish a state of such values, as \`cotrain offer create\` does.`,
+    );
+  return state;
 }
 
 /** Reads something that the job, not the trainer, answers for: not getting it is nobody's fault here and may pass. */

@@ -3,7 +3,7 @@ import { ProgramTooLargeError, TrainerError, UnsupportedProgramError } from './e
 import { CausalSelfAttention } from './layers/attention.ts';
 import { DeterministicDropout, type RandomContext } from './layers/dropout.ts';
 import { registerLayers } from './layers/register.ts';
-import { optimizerSlots } from './optimizer.ts';
+import { optimizerSlots } from './optimizer-slots.ts';
 import { tf, tfLayers } from './tf.ts';
 import { checkTopology } from './topology.ts';
 

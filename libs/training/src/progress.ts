@@ -1,4 +1,4 @@
-import type { BackendName, Reference } from '@cotrain/protocol';
+import type { JobBackendName, Reference } from '@cotrain/protocol';
 
 /** Telemetry, one line of JSON each. Wall times are here and nowhere in the log. */
 export type ProgressEvent =
@@ -6,7 +6,9 @@ export type ProgressEvent =
       type: 'start';
       step: number;
       steps: number;
-      backend: BackendName;
+      backend: JobBackendName;
+      /** What computes on this machine: an implementation of exact/1, or the backend. */
+      computer: string;
       resumed: boolean;
       from: 'start' | 'disk' | 'swarm';
     }
@@ -24,7 +26,7 @@ export type ProgressEvent =
       logReference: Reference;
       modelReference: Reference;
       steps: number;
-      backend: BackendName;
+      backend: JobBackendName;
       testAccuracy: number | null;
       testLoss: number | null;
     };

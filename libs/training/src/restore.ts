@@ -14,6 +14,8 @@ import { MalformedFileError } from '@cotrain/swarm';
 import { readCheckpoints } from './checkpoint.ts';
 import type { Job } from './job.ts';
 import { LogFile } from './log-file.ts';
+import type { StateLayout } from './state-layout.ts';
+import { foreignValue } from './state-values.ts';
 import { type ContentStore, isRetryable, type Patience, type StoredFile, withPatience } from './store.ts';
 import { requireFiniteState, UndefinedStepError } from './undefined-step.ts';
 
@@ -52,7 +54,7 @@ export async function restoreFromSwarm(
   logPath: string,
   job: Job,
   wanted: LogHeader,
-  stateBytes: number,
+  layout: StateLayout,
   patience: Patience,
 ): Promise<Restored | null> {
   const { header } = job;
@@ -66,8 +68,9 @@ export async function restoreFromSwarm(
     const { stateRoot } = decodeLogEntry(await read(logEntryOffset(step - 1), LOG_ENTRY_BYTES));
     if (stateRoot === null) return null;
     const stateFile = await withPatience(() => store.open(stateRoot), patience);
-    if (stateFile.length !== stateBytes) return null;
-    const state = requireFiniteState(await withPatience(() => stateFile.read(0, stateBytes), patience));
+    if (stateFile.length !== layout.bytes) return null;
+    const state = requireFiniteState(await withPatience(() => stateFile.read(0, layout.bytes), patience));
+    if (foreignValue(job.spec.runtime, layout, state) !== null) return null;
     return { from: 'swarm', step, state, log: await LogFile.copy(logPath, piecesOf(file, patience)) };
   } catch (error) {
     const unusable =

@@ -2,7 +2,7 @@ import { endianness } from 'node:os';
 import type { Program } from '@cotrain/protocol';
 import { InvalidJobError } from './errors.ts';
 import type { ModelWeight } from './model.ts';
-import { optimizerSlots } from './optimizer.ts';
+import { optimizerSlots } from './optimizer-slots.ts';
 
 /** One float32 array in a state. */
 export interface StateEntry {

@@ -1,8 +1,12 @@
+import { UnsupportedKernelError } from '@cotrain/exact';
 import { decodeRows, type Program, rowBytes, type ViewColumn } from '@cotrain/protocol';
 import { InvalidJobError, KernelMissingError, ProgramTooLargeError, TrainerError } from './errors.ts';
 import { measure, type Targets } from './loss.ts';
 import { type BuiltModel, buildModel, type ProgramBounds } from './model.ts';
-import { createOptimizer, type Optimizer } from './optimizer.ts';
+import { createExactOptimizer } from './exact-optimizer.ts';
+import { createOptimizer } from './optimizer.ts';
+import type { Optimizer } from './optimizer-slots.ts';
+import { isExact } from './runtime.ts';
 import { decodeState, encodeState, type StateLayout, stateLayout } from './state-layout.ts';
 import { tf } from './tf.ts';
 import { requireFinite } from './undefined-step.ts';
@@ -36,7 +40,7 @@ export class StepRunner {
     this.#columns = columns;
     this.#built = built;
     this.#trained = built.weights.filter((weight) => weight.trainable).map((weight) => weight.variable);
-    this.#optimizer = createOptimizer(program.optimizer, this.#trained);
+    this.#optimizer = (isExact() ? createExactOptimizer : createOptimizer)(program.optimizer, this.#trained);
     this.#random = { seed, step: 0 };
     built.useRandom(this.#random);
     this.layout = stateLayout(built, program.optimizer);
@@ -158,6 +162,7 @@ export class StepRunner {
       return work();
     } catch (cause) {
       if (cause instanceof TrainerError) throw cause;
+      if (cause instanceof UnsupportedKernelError) throw KernelMissingError.ofExact(cause);
       const message = cause instanceof Error ? cause.message : String(cause);
       const kernel = /Kernel '?([\w]+)'? (?:for \w+ )?not registered for backend '?(\w+)/.exec(message);
       if (kernel !== null) throw new KernelMissingError(kernel[1] ?? '', kernel[2] ?? '', { cause });

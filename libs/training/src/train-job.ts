@@ -1,13 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BackendName, JobHeader, LogHeader, Reference } from '@cotrain/protocol';
-import { selectBackend } from './backend.ts';
-import { InvalidJobError, WorkdirInUseError } from './errors.ts';
-import { type Job, loadJob, readInput } from './job.ts';
+import type { JobBackendName, JobHeader, LogHeader, Reference } from '@cotrain/protocol';
+import { WorkdirInUseError } from './errors.ts';
+import { loadJob, readInitialState } from './job.ts';
+import type { ExactImplementation } from './exact-implementations.ts';
 import { LogFile } from './log-file.ts';
 import { boundsOf, type ProgramBounds } from './model.ts';
 import type { ProgressEvent } from './progress.ts';
 import { restoreFromDisk, restoreFromSwarm } from './restore.ts';
+import { selectFor } from './select-runtime.ts';
 import { type BatchResult, StepRunner } from './step-runner.ts';
 import type { ContentStore, Patience } from './store.ts';
 import { TrainingRun } from './training-run.ts';
@@ -26,8 +27,10 @@ export interface TrainOptions {
   header: JobHeader;
   /** Holds the log and the checkpoint; the same directory continues an interrupted run. */
   workdir: string;
-  /** Exactly this backend instead of the best that the job allows and this machine has. */
-  backend?: BackendName;
+  /** Exactly this backend instead of the best that the job allows and this machine has; of jobs for tfjs/1. */
+  backend?: JobBackendName;
+  /** Exactly this implementation instead of the fastest that works here; of jobs for exact/1. */
+  implementation?: ExactImplementation;
   /** Asks for a checkpoint and an end. */
   signal?: AbortSignal;
   onProgress?: (event: ProgressEvent) => void;
@@ -50,7 +53,7 @@ export interface TrainResult {
   logReference: Reference;
   modelReference: Reference;
   steps: number;
-  backend: BackendName;
+  backend: JobBackendName;
   testAccuracy: number | null;
   testLoss: number | null;
 }
@@ -81,8 +84,8 @@ async function trainInWorkdir(options: TrainOptions): Promise<TrainResult> {
   const begun = await LogFile.header(logPath);
   if (begun !== null && begun.jobHeaderHash !== job.headerHash)
     throw new WorkdirInUseError(`${workdir} holds another job (${begun.jobHeaderHash}): choose an empty directory.`);
-  // A run is continued on the backend it began on; another one would round differently.
-  const backend = await selectBackend(job.spec.backends, begun?.backend ?? options.backend);
+  // A run is continued on the backend it began on; another one would round differently. exact/1 has but one.
+  const { backend, computer } = await selectFor(job.spec, { ...options, backend: begun?.backend ?? options.backend });
   const logHeader: LogHeader = {
     version: 'cotrain.log/1',
     jobHeaderHash: job.headerHash,
@@ -103,27 +106,12 @@ async function trainInWorkdir(options: TrainOptions): Promise<TrainResult> {
       (await restoreFromDisk(workdir, logPath, job, logHeader)) ??
       (options.resumeFrom === undefined
         ? null
-        : await restoreFromSwarm(store, options.resumeFrom, logPath, job, logHeader, runner.layout.bytes, patience));
+        : await restoreFromSwarm(store, options.resumeFrom, logPath, job, logHeader, runner.layout, patience));
     log = restored?.log ?? (await LogFile.create(logPath, logHeader));
-    runner.writeState(restored?.state ?? (await initialState(store, job, runner, patience)));
-    return await new TrainingRun(options, job, runner, log, patience).train(backend, restored);
+    runner.writeState(restored?.state ?? (await readInitialState(store, job, runner.layout, patience)));
+    return await new TrainingRun(options, job, runner, log, patience).train({ backend, computer }, restored);
   } finally {
     await log?.close();
     runner.dispose();
   }
-}
-
-async function initialState(
-  store: ContentStore,
-  job: Job,
-  runner: StepRunner,
-  patience: Patience,
-): Promise<Uint8Array> {
-  const { initialStateReference } = job.header;
-  const file = await readInput('The initial state', () => store.open(initialStateReference), patience);
-  if (file.length !== runner.layout.bytes)
-    throw new InvalidJobError(
-      `The initial state ${initialStateReference} has ${String(file.length)} bytes, the Program's layout ${String(runner.layout.bytes)}: publish the state that belongs to the Program.`,
-    );
-  return readInput('The initial state', () => file.read(0, file.length), patience);
 }

@@ -1,4 +1,4 @@
-import { type BackendName, endsSegment, segmentRange, VOID_LOSS } from '@cotrain/protocol';
+import { endsSegment, type JobBackendName, segmentRange, VOID_LOSS } from '@cotrain/protocol';
 import { TrainingInterruptedError } from './errors.ts';
 import { evaluateSplit } from './evaluation.ts';
 import { type Job, openView, readInput } from './job.ts';
@@ -8,6 +8,7 @@ import type { Restored } from './restore.ts';
 import { BatchStream, RowReader } from './row-reader.ts';
 import { SegmentPublisher } from './segment-publisher.ts';
 import type { BatchResult, StepRunner } from './step-runner.ts';
+import type { Selection } from './select-runtime.ts';
 import { type Patience, withPatience } from './store.ts';
 import type { TrainOptions, TrainResult } from './train-job.ts';
 import { requireFinite, requireFiniteState, UndefinedStepError } from './undefined-step.ts';
@@ -50,7 +51,7 @@ export class TrainingRun {
     });
   }
 
-  async train(backend: BackendName, restored: Restored | null): Promise<TrainResult> {
+  async train({ backend, computer }: Selection, restored: Restored | null): Promise<TrainResult> {
     const { header, spec } = this.#job;
     const { signal } = this.#options;
     const firstStep = restored?.step ?? 0;
@@ -59,6 +60,7 @@ export class TrainingRun {
       step: firstStep,
       steps: header.steps,
       backend,
+      computer,
       resumed: firstStep > 0,
       from: restored?.from ?? 'start',
     });
@@ -242,7 +244,7 @@ export class TrainingRun {
     }
   }
 
-  async #finish(backend: BackendName): Promise<TrainResult> {
+  async #finish(backend: JobBackendName): Promise<TrainResult> {
     const { header, program } = this.#job;
     await this.#orInterrupted(header.steps, () => this.#publisher.settled());
     const modelReference = await this.#log.stateRoot(header.steps - 1);

@@ -1,6 +1,6 @@
 import {
-  type BackendName,
   type Hex,
+  type JobBackendName,
   type JobHeader,
   keccak256,
   type LogEntry,
@@ -10,13 +10,17 @@ import {
   type Tolerance,
 } from '@cotrain/protocol';
 import { CorruptChunkError, FileTooLargeError, MalformedFileError, NotFoundError } from '@cotrain/swarm';
-import { selectBackend } from './backend.ts';
 import { CommitmentInvalidError, type CommittedLog, readCommittedLog, rootAfter, rootBefore } from './committed-log.ts';
+import { type ComparisonKind, comparisonOf } from './comparison.ts';
 import { BackendUnavailableError } from './errors.ts';
-import { type Job, loadJob, openView, readInput } from './job.ts';
+import type { ExactImplementation } from './exact-implementations.ts';
+import { type Job, loadJob, openView, readInitialState, readInput } from './job.ts';
 import { boundsOf, type ProgramBounds } from './model.ts';
 import { BatchStream, RowReader } from './row-reader.ts';
 import { checkSegment, type CheckedSegment, evidenceDigest, type SegmentVerdict } from './segment-check.ts';
+import { selectFor } from './select-runtime.ts';
+import type { StateLayout } from './state-layout.ts';
+import { foreignValue } from './state-values.ts';
 import { StepRunner } from './step-runner.ts';
 import { type ContentStore, type Patience, pause, withPatience } from './store.ts';
 import { requireFiniteState, UndefinedStepError } from './undefined-step.ts';
@@ -26,6 +30,8 @@ export type Vote = 'Valid' | 'Invalid' | 'Unavailable';
 /** What a validator votes, and why. */
 export interface CommitmentVerdict {
   vote: Vote;
+  /** What a segment had to be to be found right: equal to the bit, or within the JobSpec's tolerance. */
+  comparison: ComparisonKind;
   /** keccak-256 of the recomputed losses, metrics and state roots, which only executing them yields. */
   evidence: Hex;
   segments: SegmentVerdict[];
@@ -40,8 +46,11 @@ export interface ValidateOptions {
   modelReference: Reference;
   /** Drawn segments; each is executed from the committed state before it. */
   segments: readonly number[];
-  backend?: BackendName;
-  /** Instead of the JobSpec's. */
+  /** Exactly this backend instead of the trainer's or the best one here; of jobs for tfjs/1. */
+  backend?: JobBackendName;
+  /** Exactly this implementation instead of the fastest; of jobs for exact/1. */
+  implementation?: ExactImplementation;
+  /** Instead of the JobSpec's; of jobs for tfjs/1. Of exact/1 every bit is compared. */
   tolerance?: Tolerance;
   cacheBytes?: number;
   bounds?: ProgramBounds;
@@ -58,10 +67,12 @@ export interface ValidateOptions {
 export async function validateCommitment(options: ValidateOptions): Promise<CommitmentVerdict> {
   const { store, header, patience = {} } = options;
   const job = await loadJob(store, header, patience);
+  const comparison = comparisonOf(job.spec.runtime);
   const segments = [...new Set(options.segments)].sort((a, b) => a - b);
   const checked: CheckedSegment[] = [];
   const conclude = (vote: Vote, reason?: string): CommitmentVerdict => ({
     vote,
+    comparison,
     evidence: checked.length === 0 ? keccak256(new TextEncoder().encode(vote)) : evidenceDigest(checked),
     segments: checked.map((segment) => segment.verdict),
     ...(reason === undefined ? {} : { reason }),
@@ -104,8 +115,7 @@ async function execute(
   onSegment: (segment: CheckedSegment) => void,
 ): Promise<void> {
   const { store, header, modelReference, patience = {}, cacheBytes, bounds } = options;
-  const preferred = await preferredBackend(options, job, log);
-  await selectBackend(job.spec.backends, preferred);
+  await selectForValidating(options, job, log);
   const runner = await StepRunner.create({
     program: job.program,
     columns: job.manifest.columns,
@@ -117,7 +127,7 @@ async function execute(
     const committed = async (what: string, root: Reference): Promise<Uint8Array> => {
       const state = await published(what, patience, () => readState(store, root, what, runner.layout.bytes));
       // Nobody reaches such a state by the rules, unless he was given it.
-      if (root !== header.initialStateReference) refuseNotFinite(what, state);
+      if (root !== header.initialStateReference) refuseUnreachable(what, state, job, runner.layout);
       return state;
     };
     await committed('the model', modelReference);
@@ -130,11 +140,12 @@ async function execute(
       const root = rootBefore(job, log, segment);
       const before =
         segment === 0
-          ? await readInput('The initial state', () => readState(store, root, 'the initial state', runner.layout.bytes))
+          ? await readInitialState(store, job, runner.layout, patience)
           : await committed(`the state before segment ${String(segment)}`, root);
       const after = await committed(`the state after segment ${String(segment)}`, rootAfter(log, segment));
       const entries: LogEntry[] = log.entries.get(segment) ?? [];
-      const tolerance = options.tolerance ?? job.spec.tolerance;
+      const tolerance =
+        comparisonOf(job.spec.runtime) === 'equality' ? null : (options.tolerance ?? job.spec.tolerance);
       const batches = new BatchStream(header, reader, segmentRange(header, segment).endStep);
       onSegment(
         await readInput('A batch of the training view', () =>
@@ -148,19 +159,17 @@ async function execute(
 }
 
 /** The trainer's own backend where this machine has it: then the results agree to the bit. */
-async function preferredBackend(
-  options: ValidateOptions,
-  job: Job,
-  log: CommittedLog,
-): Promise<BackendName | undefined> {
-  if (options.backend !== undefined) return options.backend;
-  try {
-    return await selectBackend(job.spec.backends, log.header.backend);
-  } catch (error) {
-    if (!(error instanceof BackendUnavailableError)) throw error;
-    // Not installed here; the tolerance is for exactly this.
-    return undefined;
-  }
+async function selectForValidating(options: ValidateOptions, job: Job, log: CommittedLog): Promise<void> {
+  const { backend, implementation } = options;
+  if (backend === undefined && implementation === undefined)
+    try {
+      await selectFor(job.spec, { backend: log.header.backend });
+      return;
+    } catch (error) {
+      // Not installed here; the tolerance is for exactly this.
+      if (!(error instanceof BackendUnavailableError)) throw error;
+    }
+  await selectFor(job.spec, { backend, implementation });
 }
 
 async function readState(store: ContentStore, root: Reference, what: string, bytes: number): Promise<Uint8Array> {
@@ -170,7 +179,10 @@ async function readState(store: ContentStore, root: Reference, what: string, byt
   return file.read(0, file.length);
 }
 
-function refuseNotFinite(what: string, state: Uint8Array): void {
+/** A state that holds what no step gives was made up. */
+function refuseUnreachable(what: string, state: Uint8Array, { spec }: Job, layout: StateLayout): void {
+  const foreign = foreignValue(spec.runtime, layout, state);
+  if (foreign !== null) throw new CommitmentInvalidError(`${what}: ${foreign}`);
   try {
     requireFiniteState(state);
   } catch (cause) {

@@ -8,6 +8,7 @@ import {
   OpenHours,
   slotsFor,
 } from '@cotrain/matching';
+import { backendNames, exactBackend, type JobSpec } from '@cotrain/protocol';
 import type { JsonRpcProvider } from 'ethers';
 import type { Pool } from '../generated/prisma/client.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
@@ -32,7 +33,7 @@ export function matchOffer(
     bidding: offer.state === 'Bidding',
     specValid: spec !== null,
     runtime: spec?.runtime ?? 'tfjs/1',
-    backends: spec?.backends ?? [],
+    backends: spec === null ? [] : poolBackends(spec),
     token: String(offer.terms['token']).toLowerCase(),
     gpuCount: spec?.resources.gpuCount ?? 0,
     gpuMemoryMiB: spec?.resources.gpuMemoryMiB ?? 0,
@@ -46,6 +47,11 @@ export function matchOffer(
     minStakeWei: minStakeWei(offer),
     refusedPoolIds: [...refusedPoolIds].sort(),
   };
+}
+
+/** Backends of a pool any of which will do: for exact/1 all of them, because its bits do not depend on where it runs. */
+function poolBackends({ runtime, backends }: JobSpec): MatchOffer['backends'] {
+  return runtime === 'exact/1' ? backendNames : backends.filter((name) => name !== exactBackend);
 }
 
 /** Stake of each wallet that the market can lock for an award, in wei; one round trip for all of them. */

@@ -1,4 +1,6 @@
+import { dropoutMask as exactDropoutMask } from '@cotrain/exact';
 import { philox4x32, philoxKey, randomStreams } from '@cotrain/protocol';
+import { isExact } from '../runtime.ts';
 import { tf, tfLayers } from '../tf.ts';
 import type { LayerConfig } from './embedding.ts';
 
@@ -32,9 +34,15 @@ export class DeterministicDropout extends tfLayers.layers.Layer {
     if (this.#rate === 0 || kwargs.training !== true) return input;
     if (this.#random === undefined) throw new Error(`${this.name} was trained before it was given a random stream`);
     const { context, substream } = this.#random;
-    const mask = dropoutMask(context, substream, input.size, this.#rate);
-    return tf.tidy(() => tf.mul(input, tf.tensor(mask, input.shape)));
+    return tf.tidy(() => tf.mul(input, maskTensor(context, substream, input.shape, this.#rate)));
   }
+}
+
+/** exact/1 draws the same bits, and computes the factor of what is kept in its own way. */
+function maskTensor({ seed, step }: RandomContext, substream: number, shape: number[], rate: number): tf.Tensor {
+  if (isExact()) return exactDropoutMask(shape, { seed, step, substream, stream: randomStreams.dropout, rate });
+  const count = shape.reduce((product, size) => product * size, 1);
+  return tf.tensor(dropoutMask({ seed, step }, substream, count, rate), shape);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isExact } from '../runtime.ts';
 import { tf, tfLayers } from '../tf.ts';
 import { UndefinedStepError } from '../undefined-step.ts';
 
@@ -6,7 +7,7 @@ export type LayerConfig = ConstructorParameters<typeof tfLayers.layers.Layer>[0]
 
 /**
  * Rows of a table by index. The built-in gradient needs a kernel that the WASM package lacks and that is slow on the
- * CPU; there the rows' gradients are added up in index order, which is exact to repeat.
+ * CPU; there the rows' gradients are added up in index order, which is exact to repeat. exact/1 has its own sum.
  */
 export function lookUp(table: tf.Tensor2D, indices: tf.Tensor): tf.Tensor {
   const [rows, width] = table.shape;
@@ -22,7 +23,7 @@ export function lookUp(table: tf.Tensor2D, indices: tf.Tensor): tf.Tensor {
       value: tf.gather(source, flat),
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
         const [positions] = saved as [tf.Tensor1D];
-        if (tf.getBackend() === 'tensorflow') return tf.unsortedSegmentSum(dy, positions, rows);
+        if (isExact() || tf.getBackend() === 'tensorflow') return tf.unsortedSegmentSum(dy, positions, rows);
         const sums = addRows(dy.dataSync<'float32'>(), positions.dataSync<'int32'>(), rows, width);
         return tf.tensor2d(sums, [rows, width]);
       },

@@ -8,6 +8,7 @@ import {
   type Program,
   type Reference,
   rowBytes,
+  type Runtime,
   type ViewColumn,
 } from '@cotrain/protocol';
 import { buildInitialState } from '../initial-state.ts';
@@ -24,6 +25,8 @@ export interface JobToPublish {
   commitEvery: number;
   checkpointEvery?: number;
   backends?: BackendName[];
+  /** tfjs/1 unless given. */
+  runtime?: Runtime;
   evaluateEvery?: number;
   tolerance?: JobSpec['tolerance'];
   resources?: Partial<JobSpec['resources']>;
@@ -33,9 +36,11 @@ export interface JobToPublish {
   missingTest?: boolean;
 }
 
+const noTolerance = { absolute: 0, relative: 0, drift: 0 };
+
 /** Uploads everything a requester uploads and returns the JobHeader of his offer. */
 export async function publishJob(store: ContentStore, job: JobToPublish): Promise<JobHeader> {
-  const { program, columns, train, test, seed = 7n, steps, batchSize, commitEvery } = job;
+  const { program, columns, train, test, seed = 7n, steps, batchSize, commitEvery, runtime = 'tfjs/1' } = job;
   const stride = rowBytes(columns);
   const splits: Record<string, { viewReference: Reference; rows: number; rowBytes: number }> = {
     train: { viewReference: await store.upload(train), rows: train.length / stride, rowBytes: stride },
@@ -48,11 +53,11 @@ export async function publishJob(store: ContentStore, job: JobToPublish): Promis
   );
   const programReference = await store.upload(encodeProgram(program));
   const initialStateReference =
-    job.initialStateReference ?? (await store.upload(await buildInitialState(program, seed)));
+    job.initialStateReference ?? (await store.upload(await buildInitialState(program, seed, runtime)));
   const spec: JobSpec = {
     version: 'cotrain.job/1',
     name: 'test job',
-    runtime: 'tfjs/1',
+    runtime,
     dataset: { manifestReference, trainSplit: 'train', ...('test' in splits ? { testSplit: 'test' } : {}) },
     programReference,
     initialStateReference,
@@ -62,7 +67,7 @@ export async function publishJob(store: ContentStore, job: JobToPublish): Promis
     commitEvery,
     checkpointEvery: job.checkpointEvery ?? commitEvery,
     ...(job.evaluateEvery === undefined ? {} : { evaluateEvery: job.evaluateEvery }),
-    backends: job.backends ?? ['wasm', 'cpu'],
+    backends: runtime === 'exact/1' ? ['exact'] : (job.backends ?? ['wasm', 'cpu']),
     resources: {
       gpuMemoryMiB: 0,
       gpuCount: 0,
@@ -72,7 +77,7 @@ export async function publishJob(store: ContentStore, job: JobToPublish): Promis
       ...job.resources,
     },
     deadlineSeconds: 3_600,
-    tolerance: job.tolerance ?? { absolute: 1e-4, relative: 1e-3, drift: 1e-3 },
+    tolerance: job.tolerance ?? (runtime === 'exact/1' ? noTolerance : { absolute: 1e-4, relative: 1e-3, drift: 1e-3 }),
   };
   return {
     jobSpecReference: await store.upload(encodeJobSpec(spec)),
