@@ -1,12 +1,12 @@
 import type { DatasetSplit } from '@cotrain/protocol';
 import type { RowReader } from './row-reader.ts';
-import type { BatchResult, StepRunner } from './step-runner.ts';
+import type { BatchResult, Runner } from './step-runner.ts';
 
 const rowsPerBatch = 256;
 
 /** Mean loss and metric over a split, without training on it. */
 export async function evaluateSplit(
-  runner: StepRunner,
+  runner: Runner,
   reader: RowReader,
   split: DatasetSplit,
   signal?: AbortSignal,

@@ -22,9 +22,9 @@ export { type ProgressEvent, progressPrinter, type ProgressStyle } from './progr
 export type { ComparisonKind } from './comparison.ts';
 export type { SegmentVerdict } from './segment-check.ts';
 export { decodeState, encodeState, type StateEntry, type StateLayout, stateLayout } from './state-layout.ts';
-export { StepRunner } from './step-runner.ts';
+export { type BatchResult, type Runner, type RunnerOptions, StepRunner } from './step-runner.ts';
 export { type ContentStore, isRetryable, type Patience, type StoredFile } from './store.ts';
-export { type StepOutcome, trainJob, type TrainOptions, type TrainResult } from './train-job.ts';
+export { trainJob, type TrainOptions, type TrainResult } from './train-job.ts';
 export { UndefinedStepError } from './undefined-step.ts';
 export { type CommitmentVerdict, type ValidateOptions, validateCommitment, type Vote } from './validate.ts';
 export { drawSegments, verifyCommitment, type VerifyOptions } from './verify.ts';

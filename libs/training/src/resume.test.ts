@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type JobHeader, logEntryOffset, type Reference } from '@cotrain/protocol';
 import fc from 'fast-check';
+import { alteredRunner } from './testing/altered-runner.ts';
 import { MemoryStore } from './testing/memory-store.ts';
 import { publishJob } from './testing/publish-job.ts';
 import { xorJob } from './testing/small-jobs.ts';
@@ -32,10 +33,10 @@ async function interruptedAt(stopAt: number, more: Partial<TrainOptions> = {}): 
     header,
     workdir,
     signal: abort.signal,
-    onStep: ({ step }) => {
+    createRunner: alteredRunner(({ step }) => {
       if (step === stopAt) abort.abort();
       return undefined;
-    },
+    }),
     ...more,
   });
   await expect(training).rejects.toThrow(TrainingInterruptedError);
@@ -206,11 +207,11 @@ describe('a continued run', () => {
       header,
       workdir,
       signal: abort.signal,
-      onStep: ({ step }) => {
+      createRunner: alteredRunner(({ step }) => {
         if (step === 15) store.outages = Infinity;
         if (step === 20) abort.abort();
         return undefined;
-      },
+      }),
     });
     await expect(training).rejects.toThrow(TrainingInterruptedError);
     store.outages = 0;

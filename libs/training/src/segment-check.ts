@@ -10,7 +10,7 @@ import {
 import { referenceOf } from '@cotrain/swarm';
 import { type ComparisonKind, EqualityComparison, ToleranceComparison } from './comparison.ts';
 import type { BatchStream } from './row-reader.ts';
-import type { BatchResult, StepRunner } from './step-runner.ts';
+import type { BatchResult, Runner } from './step-runner.ts';
 import { requireFiniteState, UndefinedStepError } from './undefined-step.ts';
 
 /** What executing a segment again gave, against what was committed. */
@@ -45,11 +45,7 @@ export interface SegmentInput {
 }
 
 /** Executes a segment from the committed state before it, and compares each loss and the state after it. */
-export async function checkSegment(
-  runner: StepRunner,
-  batches: BatchStream,
-  input: SegmentInput,
-): Promise<CheckedSegment> {
+export async function checkSegment(runner: Runner, batches: BatchStream, input: SegmentInput): Promise<CheckedSegment> {
   const { header, segment, tolerance, entries } = input;
   const { firstStep, endStep } = segmentRange(header, segment);
   const comparison = tolerance === null ? new EqualityComparison() : new ToleranceComparison(tolerance);
@@ -84,7 +80,7 @@ export function evidenceDigest(segments: readonly CheckedSegment[]): `0x${string
 
 /** What a trainer must have logged, and the state that he must have reached. */
 async function executeSegment(
-  runner: StepRunner,
+  runner: Runner,
   batches: BatchStream,
   header: JobHeader,
   firstStep: number,

@@ -25,8 +25,31 @@ interface Batch {
   targets: Targets;
 }
 
+/** What executes steps, from and to explicit states. */
+export interface Runner {
+  readonly layout: StateLayout;
+  /** Predictions that one row has, such as tokens of a sequence; the metric averages over them. */
+  readonly predictionsPerRow: number;
+  /** Sets weights and optimizer slots. @throws InvalidJobError when the length is not the layout's */
+  writeState(bytes: Uint8Array): void;
+  readState(): Uint8Array;
+  /** One step of training on the rows of a batch. @throws UndefinedStepError, KernelMissingError */
+  train(step: number, rows: Uint8Array, rowCount: number): BatchResult;
+  /** Loss and metric of rows without training on them. @throws UndefinedStepError, KernelMissingError */
+  evaluate(rows: Uint8Array, rowCount: number): BatchResult;
+  dispose(): void;
+}
+
+export interface RunnerOptions {
+  program: Program;
+  columns: readonly ViewColumn[];
+  seed: bigint;
+  batchSize: number;
+  bounds?: ProgramBounds;
+}
+
 /** Runs single training steps from and to explicit states: the same state, rows and step give the same bytes. */
-export class StepRunner {
+export class StepRunner implements Runner {
   readonly layout: StateLayout;
   readonly #program: Program;
   readonly #columns: readonly ViewColumn[];
@@ -47,13 +70,7 @@ export class StepRunner {
   }
 
   /** @throws UnsupportedProgramError, ProgramTooLargeError, InvalidJobError when the columns do not fit the model */
-  static async create(options: {
-    program: Program;
-    columns: readonly ViewColumn[];
-    seed: bigint;
-    batchSize: number;
-    bounds?: ProgramBounds;
-  }): Promise<StepRunner> {
+  static async create(options: RunnerOptions): Promise<StepRunner> {
     const batchBytes = options.batchSize * rowBytes(options.columns);
     if (batchBytes > maxBatchBytes) throw new ProgramTooLargeError('bytes of a batch', batchBytes, maxBatchBytes);
     const built = await buildModel(options.program, options.batchSize, options.bounds);
@@ -66,7 +83,6 @@ export class StepRunner {
     return new StepRunner(options.program, options.columns, built, options.seed);
   }
 
-  /** Sets weights and optimizer slots. @throws InvalidJobError when the length is not the layout's */
   writeState(bytes: Uint8Array): void {
     const arrays = decodeState(this.layout, bytes);
     this.#built.weights.forEach(({ variable }, index) => {
@@ -84,7 +100,6 @@ export class StepRunner {
     );
   }
 
-  /** One step of training on the rows of a batch. @throws UndefinedStepError, KernelMissingError */
   train(step: number, rows: Uint8Array, rowCount: number): BatchResult {
     this.#random.step = step;
     return this.#guard(() => {
@@ -100,7 +115,6 @@ export class StepRunner {
     });
   }
 
-  /** Loss and metric of rows without training on them. @throws UndefinedStepError, KernelMissingError */
   evaluate(rows: Uint8Array, rowCount: number): BatchResult {
     return this.#guard(() => {
       const { inputs, targets } = this.#batch(rows, rowCount);
@@ -109,7 +123,6 @@ export class StepRunner {
     });
   }
 
-  /** Predictions that one row has, such as tokens of a sequence; the metric averages over them. */
   get predictionsPerRow(): number {
     const shape = this.#built.model.outputs[0]?.shape.slice(1) ?? [];
     return (this.#program.loss.endsWith('ategoricalCrossentropy') ? shape.slice(0, -1) : shape).reduce<number>(

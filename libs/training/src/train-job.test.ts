@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { type BackendName, decodeLogEntry, LOG_ENTRY_BYTES, LOG_HEADER_BYTES, logLength } from '@cotrain/protocol';
+import { alteredRunner } from './testing/altered-runner.ts';
 import { MemoryStore } from './testing/memory-store.ts';
 import { type JobToPublish, publishJob } from './testing/publish-job.ts';
 import { dense, gptJob, sequential, xorJob } from './testing/small-jobs.ts';
@@ -101,10 +102,10 @@ describe('trainJob', () => {
       header,
       workdir,
       signal: abort.signal,
-      onStep: ({ step }) => {
+      createRunner: alteredRunner(({ step }) => {
         if (step === stopAt) abort.abort();
         return undefined;
-      },
+      }),
     });
     await expect(stopped).rejects.toThrow(TrainingInterruptedError);
     const steps: number[] = [];
@@ -112,10 +113,10 @@ describe('trainJob', () => {
       store,
       header,
       workdir,
-      onStep: ({ step }) => {
+      createRunner: alteredRunner(({ step }) => {
         steps.push(step);
         return undefined;
-      },
+      }),
     });
     expect(steps[0]).toBe(stopAt + 1 < 40 ? stopAt + 1 : undefined);
     expect(result).toEqual(whole.result);
@@ -131,10 +132,10 @@ describe('trainJob', () => {
       store,
       header,
       workdir: temporaryDirectory(),
-      onStep: ({ step }) => {
+      createRunner: alteredRunner(({ step }) => {
         if (step === 15) store.outages = 5;
         return undefined;
-      },
+      }),
       patience: {
         sleep: (milliseconds) => {
           slept.push(milliseconds);
@@ -165,10 +166,10 @@ describe('trainJob', () => {
     let second: Promise<unknown> | undefined;
     await run(xorJob(), {
       workdir,
-      onStep: ({ step }) => {
+      createRunner: alteredRunner(({ step }) => {
         if (step === 3) second = run(xorJob(), { workdir }).catch((error: unknown) => error);
         return undefined;
-      },
+      }),
     });
     expect(await second).toBeInstanceOf(WorkdirLockedError);
     expect(await second).toMatchObject({ retryable: true });

@@ -9,18 +9,11 @@ import { boundsOf, type ProgramBounds } from './model.ts';
 import type { ProgressEvent } from './progress.ts';
 import { restoreFromDisk, restoreFromSwarm } from './restore.ts';
 import { selectFor } from './select-runtime.ts';
-import { type BatchResult, StepRunner } from './step-runner.ts';
+import { type Runner, type RunnerOptions, StepRunner } from './step-runner.ts';
 import type { ContentStore, Patience } from './store.ts';
 import { TrainingRun } from './training-run.ts';
 import { softwareName } from './version.ts';
 import { lockWorkdir } from './workdir-lock.ts';
-
-/** A step's outcome before it is logged. A test double of a dishonest trainer may change it. */
-export interface StepOutcome extends BatchResult {
-  step: number;
-  readState(): Uint8Array;
-  writeState(state: Uint8Array): void;
-}
 
 export interface TrainOptions {
   store: ContentStore;
@@ -34,8 +27,8 @@ export interface TrainOptions {
   /** Asks for a checkpoint and an end. */
   signal?: AbortSignal;
   onProgress?: (event: ProgressEvent) => void;
-  /** Called after every step, before it is logged; what it returns is logged instead. */
-  onStep?: (outcome: StepOutcome) => BatchResult | undefined;
+  /** What executes the steps; StepRunner unless given. */
+  createRunner?: (options: RunnerOptions) => Promise<Runner>;
   /** Log that an earlier run published on its way, to continue from when the workdir holds nothing to continue from. */
   resumeFrom?: Reference;
   /** Publish the log so far at most this often; 60 s unless given. */
@@ -93,7 +86,8 @@ async function trainInWorkdir(options: TrainOptions): Promise<TrainResult> {
     runtime: job.spec.runtime,
     software: softwareName,
   };
-  const runner = await StepRunner.create({
+  const { createRunner = (settings) => StepRunner.create(settings) } = options;
+  const runner = await createRunner({
     program: job.program,
     columns: job.manifest.columns,
     seed: header.seed,

@@ -7,11 +7,11 @@ import type { ProgressEvent } from './progress.ts';
 import type { Restored } from './restore.ts';
 import { BatchStream, RowReader } from './row-reader.ts';
 import { SegmentPublisher } from './segment-publisher.ts';
-import type { BatchResult, StepRunner } from './step-runner.ts';
+import type { BatchResult, Runner } from './step-runner.ts';
 import type { Selection } from './select-runtime.ts';
 import { type Patience, withPatience } from './store.ts';
 import type { TrainOptions, TrainResult } from './train-job.ts';
-import { requireFinite, requireFiniteState, UndefinedStepError } from './undefined-step.ts';
+import { requireFiniteState, UndefinedStepError } from './undefined-step.ts';
 
 /** Intermediate evaluations may read this many rows for each row that is trained on. */
 const evaluationRowsPerTrainedRow = 1;
@@ -20,7 +20,7 @@ const evaluationRowsPerTrainedRow = 1;
 export class TrainingRun {
   readonly #options: TrainOptions;
   readonly #job: Job;
-  readonly #runner: StepRunner;
+  readonly #runner: Runner;
   readonly #log: LogFile;
   readonly #patience: Patience;
   readonly #report: (event: ProgressEvent) => void;
@@ -29,7 +29,7 @@ export class TrainingRun {
   #testReader: RowReader | undefined;
   #evaluatedRows = 0;
 
-  constructor(options: TrainOptions, job: Job, runner: StepRunner, log: LogFile, patience: Patience) {
+  constructor(options: TrainOptions, job: Job, runner: Runner, log: LogFile, patience: Patience) {
     this.#options = options;
     this.#job = job;
     this.#runner = runner;
@@ -72,7 +72,7 @@ export class TrainingRun {
       const startedMs = this.#now();
       if (signal?.aborted === true) await this.#stop(step, lastCheckpoint);
       const rows = await this.#batch(batches, step, lastCheckpoint);
-      const result = this.#attempt(step, () => this.#step(step, rows));
+      const result = this.#attempt(step, () => this.#runner.train(step, rows, this.#job.header.batchSize));
       if (result instanceof UndefinedStepError) {
         await this.#voidSegment(step, result, startedMs);
         step = segmentRange(header, Math.floor(step / header.commitEvery)).endStep - 1;
@@ -113,20 +113,6 @@ export class TrainingRun {
       if (error instanceof UndefinedStepError) return error;
       throw error;
     }
-  }
-
-  #step(step: number, rows: Uint8Array): BatchResult {
-    const computed = this.#runner.train(step, rows, this.#job.header.batchSize);
-    const changed = this.#options.onStep?.({
-      step,
-      ...computed,
-      readState: () => this.#runner.readState(),
-      writeState: (state) => {
-        this.#runner.writeState(state);
-      },
-    });
-    const { loss, metric } = { ...computed, ...changed };
-    return { loss: requireFinite(loss, 'the loss'), metric: requireFinite(metric, 'the metric') };
   }
 
   async #endSegment(step: number, state: Uint8Array, result: BatchResult, startedMs: number): Promise<void> {

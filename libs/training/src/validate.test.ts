@@ -10,6 +10,7 @@ import {
 import { startSwarmStore, SwarmClient, type SwarmStore } from '@cotrain/swarm';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { alteredRunner } from './testing/altered-runner.ts';
 import { MemoryStore } from './testing/memory-store.ts';
 import { publishJob } from './testing/publish-job.ts';
 import { xorJob } from './testing/small-jobs.ts';
@@ -81,7 +82,9 @@ describe('validateCommitment', () => {
 
   it.each([0, 7, 16, 39])('convicts a forged loss at step %i', async (step) => {
     const trained = await train({
-      onStep: (outcome) => (outcome.step === step ? { loss: outcome.loss * 1.01, metric: outcome.metric } : undefined),
+      createRunner: alteredRunner((outcome) =>
+        outcome.step === step ? { loss: outcome.loss * 1.01, metric: outcome.metric } : undefined,
+      ),
     });
     const verdict = await validate(trained, { segments: [Math.floor(step / 16)] });
     expect(verdict.vote).toBe('Invalid');
@@ -91,11 +94,11 @@ describe('validateCommitment', () => {
   it('convicts a trainer who skips an update', async () => {
     let before: Uint8Array | undefined;
     const trained = await train({
-      onStep: ({ step, readState, writeState }) => {
+      createRunner: alteredRunner(({ step, readState, writeState }) => {
         if (step === 19) before = readState();
         if (step === 20 && before !== undefined) writeState(before);
         return undefined;
-      },
+      }),
     });
     expect(await validate(trained, { segments: [1] })).toMatchObject({ vote: 'Invalid' });
     expect(await validate(trained, { segments: [0, 2] })).toMatchObject({ vote: 'Valid' });
@@ -103,14 +106,14 @@ describe('validateCommitment', () => {
 
   it('convicts a replaced optimizer slot that is small beside the tolerance', async () => {
     const trained = await train({
-      onStep: ({ step, readState, writeState }) => {
+      createRunner: alteredRunner(({ step, readState, writeState }) => {
         if (step !== 31) return undefined;
         const state = readState();
         // The second moments and powers are the last third of the state.
         new Float32Array(state.buffer).fill(0, Math.floor((state.length / 4) * 0.7), state.length / 4 - 2);
         writeState(state);
         return undefined;
-      },
+      }),
     });
     expect(await validate(trained, { segments: [1] })).toMatchObject({ vote: 'Invalid' });
   });
@@ -118,14 +121,14 @@ describe('validateCommitment', () => {
   it('bounds the drift over the checked segments', async () => {
     const nudge = 5e-5;
     const trained = await train({
-      onStep: ({ step, readState, writeState }) => {
+      createRunner: alteredRunner(({ step, readState, writeState }) => {
         if ((step + 1) % 16 !== 0) return undefined;
         const state = readState();
         const values = new Float32Array(state.buffer);
         for (let i = 0; i < 20; i++) values[i] = (values[i] ?? 0) + nudge;
         writeState(state);
         return undefined;
-      },
+      }),
     });
     expect(await validate(trained)).toMatchObject({ vote: 'Valid' });
     const strict = { absolute: 1e-4, relative: 1e-3, drift: 1e-6 };

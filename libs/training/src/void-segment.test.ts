@@ -7,6 +7,7 @@ import {
   logEntryOffset,
   VOID_LOSS,
 } from '@cotrain/protocol';
+import { alteredRunner } from './testing/altered-runner.ts';
 import { MemoryStore } from './testing/memory-store.ts';
 import { type JobToPublish, publishJob } from './testing/publish-job.ts';
 import { dense, gptJob, sequential, xorColumns, xorJob, xorRows } from './testing/small-jobs.ts';
@@ -14,6 +15,7 @@ import { removeTemporaryDirectories, temporaryDirectory } from './testing/workdi
 import { TrainingInterruptedError } from './errors.ts';
 import type { ProgressEvent } from './progress.ts';
 import { trainJob, type TrainOptions, type TrainResult } from './train-job.ts';
+import { UndefinedStepError } from './undefined-step.ts';
 import { type CommitmentVerdict, validateCommitment } from './validate.ts';
 
 afterAll(removeTemporaryDirectories);
@@ -175,7 +177,10 @@ describe('a step without a finite result', () => {
   it('cannot be claimed where there is a result', async () => {
     const { store, header } = await train(xorJob());
     const lazy = await trainHeader(store, header, {
-      onStep: ({ step }) => (step === 20 ? { loss: Number.NaN, metric: 0 } : undefined),
+      createRunner: alteredRunner(({ step }) => {
+        if (step === 20) throw new UndefinedStepError('so it is said');
+        return undefined;
+      }),
     });
     expect(lazy.entries[31]?.stateRoot).toBe(lazy.entries[15]?.stateRoot);
     expect(await validate(lazy)).toMatchObject({ vote: 'Invalid' });

@@ -8,6 +8,7 @@ import {
 } from '@cotrain/protocol';
 import type { StoredFile } from '../src/store.ts';
 import { trainJob } from '../src/train-job.ts';
+import { alteredRunner } from '../src/testing/altered-runner.ts';
 import { MemoryStore } from '../src/testing/memory-store.ts';
 import { publishJob } from '../src/testing/publish-job.ts';
 import { xorJob, xorRows } from '../src/testing/small-jobs.ts';
@@ -56,12 +57,12 @@ it('trains on a view larger than any memory in the memory that it is given', asy
     header,
     workdir: temporaryDirectory(),
     cacheBytes: 4 * 2 ** 20,
-    onStep: ({ step }) => {
+    createRunner: alteredRunner(({ step }) => {
       const rss = process.memoryUsage.rss();
       if (step === 50) atStart = rss;
       largest = Math.max(largest, rss);
       return undefined;
-    },
+    }),
   });
   expect(store.bytesRead).toBeGreaterThan(150e6);
   expect(largest - atStart).toBeLessThan(100e6);

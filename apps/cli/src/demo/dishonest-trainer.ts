@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /**
- * A trainer that cheats, for the demo: it trains as it should, but in one step it adds noise to the weights, as a
- * trainer would who skips work and makes something up. It takes the same arguments as the honest one.
+ * A trainer that cheats, for the demo: it trains as it should, but at the end of one segment it changes the last bit of
+ * one weight. It takes the same arguments as the honest one.
  */
 import { parseArgs } from 'node:util';
-import { uniformFloats } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
 import { parseHeaderJson, progressPrinter, trainJob } from '@cotrain/training';
+import { alteredRunner } from '@cotrain/training/testing';
 
 const { values } = parseArgs({
   allowPositionals: true,
@@ -18,7 +18,7 @@ const { values } = parseArgs({
   },
 });
 const header = parseHeaderJson(values['header-json'] ?? '');
-const alteredStep = Math.floor(header.steps / 2);
+const alteredStep = Math.floor(header.steps / header.commitEvery / 2) * header.commitEvery - 1;
 const print = progressPrinter('json', process.stdout, process.stderr);
 
 await trainJob({
@@ -26,15 +26,15 @@ await trainJob({
   header,
   workdir: values.workdir ?? '',
   onProgress: print,
-  onStep(outcome) {
-    if (outcome.step !== alteredStep) return undefined;
-    const state = outcome.readState();
-    const view = new DataView(state.buffer, state.byteOffset, state.byteLength);
-    const noise = uniformFloats(99n, 9, 0, 0, 1_000);
-    noise.forEach((value, index) => {
-      view.setFloat32(index * 4, view.getFloat32(index * 4, true) + 0.2 * (value - 0.5), true);
-    });
-    outcome.writeState(state);
+  createRunner: alteredRunner(({ step, readState, writeState }) => {
+    if (step !== alteredStep) return undefined;
+    const state = readState();
+    const words = new DataView(state.buffer, state.byteOffset, state.byteLength);
+    // The first weight that is not 0: of little-endian floats, the last bit of the first byte.
+    let at = 0;
+    while (words.getUint32(at, true) === 0) at += 4;
+    words.setUint32(at, words.getUint32(at, true) ^ 1, true);
+    writeState(state);
     return undefined;
-  },
+  }),
 });
