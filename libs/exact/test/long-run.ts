@@ -1,0 +1,88 @@
+// Trains one task for thousands of steps and prints what came of it: node --expose-gc test/long-run.ts TASK IMPLEMENTATION [STEPS].
+// Bench exact-long compares the hash with libs/exact/vectors/long-runs.json, on several implementations.
+import { createHash } from 'node:crypto';
+import type { ExactBackend } from '../src/backend/exact-backend.ts';
+import { registerExactBackend } from '../src/backend/register.ts';
+import { adamStep } from '../src/backend/training.ts';
+import { adamCoefficients, initialBetaPowers } from '../src/adam-coefficients.ts';
+import { createNativeKernels } from '../src/native/native-kernels.ts';
+import { createReferenceKernels } from '../src/reference/reference-kernels.ts';
+import { createWasmKernels } from '../src/wasm/wasm-kernels.ts';
+import { tf } from './backends.ts';
+import { makeTask, type TaskName, taskNames } from './tasks.ts';
+
+/** What can compute exact/1, each from sources of its own. */
+const implementations: Record<string, () => ExactBackend> = {
+  reference: () => registerExactBackend({ kernels: createReferenceKernels() }),
+  'wasm-scalar': () => registerExactBackend({ kernels: createWasmKernels({ variant: 'scalar', threads: 1 }) }),
+  'wasm-simd': () => registerExactBackend({ kernels: createWasmKernels({ variant: 'simd', threads: 1 }) }),
+  'wasm-relaxed': () => registerExactBackend({ kernels: createWasmKernels({ variant: 'relaxed', threads: 2 }) }),
+  native: () => registerExactBackend({ kernels: createNativeKernels({ threads: 2 }) }),
+};
+
+/** Steps whose numbers the committed hashes are of. */
+export const longSteps: Record<TaskName, number> = { mlp: 10_000, cnn: 2_000, gpt: 1_000 };
+
+export interface LongRun {
+  task: TaskName;
+  implementation: string;
+  steps: number;
+  /** SHA-256 of all weights' and moments' bits in order, and of every step's loss. */
+  hash: string;
+  lastLoss: number;
+  validation: number;
+  stepsPerSecond: number;
+  /** From a tenth of the run to its end: what a step leaves behind. */
+  rssGrowthMiB: number;
+  tensorGrowth: number;
+}
+
+async function longRun(name: TaskName, implementation: string, steps: number): Promise<LongRun> {
+  const backend = implementations[implementation]?.();
+  if (backend === undefined) throw new Error(`IMPLEMENTATION is one of ${Object.keys(implementations).join(', ')}`);
+  await tf.setBackend('exact');
+  await tf.ready();
+  const { model, rate, batch, validate } = await makeTask(name, 1);
+  const moments = [0, 1].map(() => model.variables.map((weight) => tf.variable(tf.zeros(weight.shape), false)));
+  const options = { learningRate: rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay: 0 };
+  const hash = createHash('sha256');
+  let powers = initialBetaPowers;
+  let loss = new Float32Array(1);
+  const settled = { rss: 0, tensors: 0 };
+  const started = performance.now();
+  for (let step = 0; step < steps; step++) {
+    if (step === Math.floor(steps / 10)) {
+      globalThis.gc?.();
+      Object.assign(settled, { rss: process.memoryUsage.rss(), tensors: tf.memory().numTensors });
+    }
+    tf.tidy(() => {
+      const { value, grads } = tf.variableGrads(() => model.loss(...batch()), model.variables);
+      const next = adamCoefficients(options, powers);
+      powers = next.powers;
+      model.variables.forEach((weight, i) => {
+        adamStep(weight, moments[0]![i]!, moments[1]![i]!, grads[weight.name]!, next.coefficients);
+      });
+      loss = value.dataSync<'float32'>().slice();
+    });
+    hash.update(new Uint8Array(loss.buffer));
+  }
+  const seconds = (performance.now() - started) / 1000;
+  globalThis.gc?.();
+  const grown = {
+    rssGrowthMiB: (process.memoryUsage.rss() - settled.rss) / 2 ** 20,
+    tensorGrowth: tf.memory().numTensors - settled.tensors,
+  };
+  for (const variable of [...model.variables, ...moments.flat()])
+    hash.update(new Uint8Array(variable.dataSync<'float32'>().slice().buffer));
+  const run = { hash: hash.digest('hex'), lastLoss: loss[0]!, validation: validate() };
+  await backend.kernels.dispose();
+  return { task: name, implementation, steps, ...run, stepsPerSecond: steps / seconds, ...grown };
+}
+
+if (import.meta.main) {
+  const [task, implementation, steps] = process.argv.slice(2) as [TaskName, string, string | undefined];
+  if (!taskNames.includes(task)) throw new Error(`TASK is one of ${taskNames.join(', ')}`);
+  tf.enableProdMode();
+  console.log(JSON.stringify(await longRun(task, implementation, Number(steps ?? longSteps[task]))));
+  process.exit(0);
+}
