@@ -127,7 +127,7 @@ describe('the demo', () => {
     expect(Object.keys(report).sort()).toEqual(['balances', 'durationsMs', 'offers']);
     const common = {
       mode: 'SAMPLED',
-      runtime: 'tfjs/1',
+      runtime: 'exact/1',
       rewardWei: '1000000000000000007',
       logReference: expect.stringMatching(reference) as unknown,
       modelReference: expect.stringMatching(reference) as unknown,

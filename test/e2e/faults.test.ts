@@ -144,6 +144,7 @@ async function offer(seed: bigint, steps: number, bidWindow: number): Promise<nu
     steps,
     batchSize: 16,
     commitEvery: 100,
+    runtime: 'tfjs/1',
     backends: ['wasm', 'cpu'],
     gpuMemoryMiB: 1_024,
     estimatedGpuSeconds: 60,

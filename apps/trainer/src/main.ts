@@ -4,6 +4,8 @@ import { type BackendName, backendNames, type JobHeader, parseReference } from '
 import { SwarmClient } from '@cotrain/swarm';
 import {
   checkJob,
+  type ExactImplementation,
+  exactImplementations,
   InvalidJobError,
   isRetryable,
   parseHeaderJson,
@@ -26,6 +28,7 @@ interface CommonFlags {
   headerJson?: string;
   postageBatch?: string;
   backend?: BackendName;
+  implementation?: ExactImplementation;
   cacheMib: number;
   storePatience: number;
 }
@@ -92,6 +95,14 @@ function connect(flags: CommonFlags): SwarmClient {
   });
 }
 
+/** What is to compute, where it was said. */
+function computer({ backend, implementation }: CommonFlags): Pick<CommonFlags, 'backend' | 'implementation'> {
+  return {
+    ...(backend === undefined ? {} : { backend }),
+    ...(implementation === undefined ? {} : { implementation }),
+  };
+}
+
 async function train(flags: TrainFlags): Promise<void> {
   const abort = new AbortController();
   let askedAtMs = 0;
@@ -125,7 +136,7 @@ async function train(flags: TrainFlags): Promise<void> {
         report({ type: 'retry', reason: error.message });
       },
     },
-    ...(flags.backend === undefined ? {} : { backend: flags.backend }),
+    ...computer(flags),
     ...(flags.resumeFrom === undefined ? {} : { resumeFrom: parseReference(flags.resumeFrom, '--resume-from') }),
   });
   // Asked to stop during the last step, it is done all the same.
@@ -142,7 +153,7 @@ async function validate(flags: ValidateFlags): Promise<void> {
     modelReference: parseReference(flags.model, '--model'),
     cacheBytes: flags.cacheMib * 2 ** 20,
     patience: { storePatienceMs: flags.storePatience * 1_000 },
-    ...(flags.backend === undefined ? {} : { backend: flags.backend }),
+    ...computer(flags),
   };
   const verdict =
     flags.segments === undefined
@@ -156,7 +167,7 @@ async function check(flags: CheckFlags): Promise<void> {
     store: connect(flags),
     header: await readHeader(flags),
     patience: { storePatienceMs: flags.storePatience * 1_000 },
-    ...(flags.backend === undefined ? {} : { backend: flags.backend }),
+    ...computer(flags),
     ...(flags.maxMemoryMib === undefined ? {} : { maxMemoryBytes: flags.maxMemoryMib * 2 ** 20 }),
   });
   process.stdout.write(`${JSON.stringify({ type: 'check', ...outcome })}\n`);
@@ -168,7 +179,12 @@ function withCommonFlags(command: Command): Command {
     .option('--header <file>', "the job's header as JSON in a file")
     .option('--header-json <json>', "the job's header as JSON")
     .option('--postage-batch <id>', 'postage batch that pays for uploads')
-    .addOption(new Option('--backend <name>', 'exactly this backend').choices(backendNames))
+    .addOption(new Option('--backend <name>', 'exactly this backend; for jobs of tfjs/1').choices(backendNames))
+    .addOption(
+      new Option('--implementation <name>', 'exactly this implementation; for jobs of exact/1').choices(
+        exactImplementations,
+      ),
+    )
     .option('--cache-mib <mib>', 'memory for the training view', positiveInteger, 64)
     .option('--store-patience <seconds>', 'how long an unavailable store is waited for', positiveInteger, 600);
 }

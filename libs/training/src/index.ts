@@ -18,6 +18,7 @@ export { formatHeaderJson, parseHeaderJson } from './header-json.ts';
 export { buildInitialState } from './initial-state.ts';
 export { type Job, loadJob } from './job.ts';
 export { buildModel, type BuiltModel, defaultBounds, type ModelWeight, type ProgramBounds } from './model.ts';
+export { type Probe, probeProgram } from './probe.ts';
 export { type ProgressEvent, progressPrinter, type ProgressStyle } from './progress.ts';
 export type { ComparisonKind } from './comparison.ts';
 export type { SegmentVerdict } from './segment-check.ts';

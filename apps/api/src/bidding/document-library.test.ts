@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  canonicalJson,
   encodeDatasetManifest,
   encodeJobSpec,
   encodeProgram,
@@ -83,21 +84,26 @@ interface Documents {
   state: Uint8Array;
 }
 
-/** An offer and its documents, not uploaded. Each seed is another job. */
-function makeOffer(
-  changes: Partial<Documents> = {},
-  spec: Partial<JobSpec> = {},
-): { offer: OfferView; documents: Documents } {
-  const id = ++offers;
-  const parts = { program, manifest, view, state, ...changes };
-  const jobSpec: JobSpec = {
+/** The bytes of a JobSpec for exact/1 whose tolerance may be wrong. */
+function exactSpec(tolerance: JobSpec['tolerance']): Uint8Array {
+  const right = encodeJobSpec(jobSpecOf({ runtime: 'exact/1', backends: ['exact'], tolerance: noTolerance }));
+  return canonicalJson({ ...(JSON.parse(Buffer.from(right).toString()) as object), tolerance }, 32);
+}
+
+const noTolerance = { absolute: 0, relative: 0, drift: 0 };
+
+function jobSpecOf(
+  spec: Partial<JobSpec>,
+  parts: Pick<Documents, 'manifest' | 'program' | 'state'> = { program, manifest, state },
+): JobSpec {
+  return {
     version: 'cotrain.job/1',
     name: 'job',
     runtime: 'tfjs/1',
     dataset: { manifestReference: referenceOf(parts.manifest), trainSplit: 'train' },
     programReference: referenceOf(parts.program),
     initialStateReference: referenceOf(parts.state),
-    seed: String(id),
+    seed: '1',
     steps: 4,
     batchSize: 2,
     commitEvery: 2,
@@ -108,6 +114,16 @@ function makeOffer(
     tolerance: { absolute: 0.001, relative: 0.01, drift: 0.01 },
     ...spec,
   };
+}
+
+/** An offer and its documents, not uploaded. Each seed is another job. */
+function makeOffer(
+  changes: Partial<Documents> = {},
+  spec: Partial<JobSpec> = {},
+): { offer: OfferView; documents: Documents } {
+  const id = ++offers;
+  const parts = { program, manifest, view, state, ...changes };
+  const jobSpec = jobSpecOf({ seed: String(id), ...spec }, parts);
   const documents = { spec: encodeJobSpec(jobSpec), ...parts, ...changes };
   const header = {
     jobSpecReference: referenceOf(documents.spec),
@@ -158,6 +174,12 @@ describe('documents of an offer', () => {
     expect(await ask(swapped)).toMatchObject({ matchable: false });
     await upload(other.documents);
     await eventually('the new documents', async () => (await ask(swapped))?.matchable);
+  });
+
+  test('for exact/1 are matchable, without a tolerance', async () => {
+    const { offer, documents } = makeOffer({}, { runtime: 'exact/1', backends: ['exact'], tolerance: noTolerance });
+    await upload(documents);
+    expect(await ask(offer)).toMatchObject({ matchable: true });
   });
 
   test('with the least tolerance that is accepted are matchable', async () => {
@@ -238,6 +260,12 @@ describe('documents of an offer', () => {
       { tolerance: { ...leastTolerance, [field]: 9e-5 } },
       new RegExp(`TOLERANCE_TOO_TIGHT.*${field}`),
     ]),
+    [
+      'a tolerance with exact/1, which compares for equality',
+      { spec: exactSpec({ absolute: 1e-9, relative: 0, drift: 0 }) },
+      {},
+      /JobSpec.*tolerance\.absolute.*1e-9.*write 0/,
+    ],
     [
       'a split that the dataset has not',
       {},

@@ -51,6 +51,7 @@ export class ToleranceTooTightError extends Error {
   readonly retryable = false;
 }
 
+/** exact/1 has no tolerance: the JobSpec's format sees to that. */
 function checkTolerance({ runtime, tolerance }: JobSpec): void {
   if (runtime !== 'tfjs/1') return;
   for (const field of ['absolute', 'relative', 'drift'] as const)

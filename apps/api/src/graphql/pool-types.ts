@@ -1,3 +1,4 @@
+import { runtimes } from '@cotrain/protocol';
 import { Field, GraphQLISODateTime, ID, InputType, Int, ObjectType } from '@nestjs/graphql';
 import { connectionOf } from './connection.ts';
 import { resultOf } from './failures.ts';
@@ -20,7 +21,7 @@ const poolFields = {
   memoryMiB: 'Main memory, in MiB.',
   floorPriceWeiPerGpuHour: 'The least that it takes for an hour of a GPU.',
   marginBps: 'Added to the floor price, in hundredths of a percent.',
-  runtimes: 'Runtimes that it can execute, such as `tfjs/1`.',
+  runtimes: 'Runtimes that it can execute: `tfjs/1` on its backends, `exact/1` everywhere.',
   backends: 'TensorFlow.js backends that it has: `tfjs-node-gpu`, `tfjs-node`, `wasm`, `cpu`.',
   tokens: 'Tokens that it accepts as payment; the zero address is ETH.',
   windows: 'When it takes work; always when empty.',
@@ -155,7 +156,7 @@ export class RegisterPoolInput {
   @Field(() => Int, { defaultValue: 0, description: poolFields.marginBps })
   marginBps!: number;
 
-  @Field(() => [String], { defaultValue: ['tfjs/1'], description: poolFields.runtimes })
+  @Field(() => [String], { defaultValue: [...runtimes], description: poolFields.runtimes })
   runtimes!: string[];
 
   @Field(() => [String], { defaultValue: ['wasm', 'cpu'], description: poolFields.backends })

@@ -1,18 +1,27 @@
-import { encodeJobSpec, encodeProgram, type JobSpec, type Program, type Reference } from '@cotrain/protocol';
+import {
+  type BackendName,
+  encodeJobSpec,
+  encodeProgram,
+  type JobSpec,
+  type Program,
+  type Reference,
+} from '@cotrain/protocol';
 import type { SwarmClient } from '@cotrain/swarm';
 
+/** What computes: exact/1 gives the same bits wherever it runs, tfjs/1 what the backends that may train agree on. */
+export type RuntimePlan = { runtime: 'exact/1' } | { runtime: 'tfjs/1'; backends: BackendName[] };
+
 /** What a requester chooses of a JobSpec; the rest follows. */
-export type JobPlan = Pick<
-  JobSpec,
-  'name' | 'dataset' | 'steps' | 'batchSize' | 'commitEvery' | 'backends' | 'deadlineSeconds'
-> & {
-  seed: bigint;
-  gpuMemoryMiB: number;
-  estimatedGpuSeconds: number;
-};
+export type JobPlan = Pick<JobSpec, 'name' | 'dataset' | 'steps' | 'batchSize' | 'commitEvery' | 'deadlineSeconds'> &
+  RuntimePlan & {
+    seed: bigint;
+    gpuMemoryMiB: number;
+    estimatedGpuSeconds: number;
+  };
 
 /** Another device may differ by so much: measured between backends, with room. */
 const tolerance = { absolute: 0.001, relative: 0.01, drift: 0.01 };
+const noTolerance = { absolute: 0, relative: 0, drift: 0 };
 
 /** Puts program, initial state and JobSpec on Swarm and returns the JobSpec's reference. */
 export async function publishJob(
@@ -26,13 +35,22 @@ export async function publishJob(
   const spec: JobSpec = {
     version: 'cotrain.job/1',
     ...rest,
-    runtime: 'tfjs/1',
+    ...(plan.runtime === 'exact/1'
+      ? { backends: ['exact'], tolerance: noTolerance }
+      : { backends: plan.backends, tolerance }),
     programReference: await swarm.upload(encodeProgram(program)),
-    initialStateReference: await swarm.upload(await buildInitialState(program, seed)),
+    initialStateReference: await swarm.upload(await buildInitialState(program, seed, plan.runtime)),
     seed: String(seed),
     checkpointEvery: plan.commitEvery,
-    resources: { gpuMemoryMiB, gpuCount: 1, cpuMilli: 1_000, memoryMiB: 1_024, estimatedGpuSeconds },
-    tolerance,
+    resources: resourcesOf(plan),
   };
   return swarm.upload(encodeJobSpec(spec));
+}
+
+/** What a job of the command line needs. */
+export function resourcesOf({
+  gpuMemoryMiB,
+  estimatedGpuSeconds,
+}: Pick<JobPlan, 'gpuMemoryMiB' | 'estimatedGpuSeconds'>): JobSpec['resources'] {
+  return { gpuMemoryMiB, gpuCount: 1, cpuMilli: 1_000, memoryMiB: 1_024, estimatedGpuSeconds };
 }

@@ -1,7 +1,20 @@
 import type { SwarmClient } from '@cotrain/swarm';
-import type { verifyCommitment } from '@cotrain/training';
+import type { SegmentVerdict, verifyCommitment } from '@cotrain/training';
 import type { JsonRpcProvider } from 'ethers';
 import { readCommittedOffer } from './committed-offer.ts';
+
+/** What it means that nothing is wrong. */
+export const agreement = {
+  equality: 'every loss, metric and state root that was executed again is equal, bit for bit',
+  tolerance: "what was executed again differs by no more than the JobSpec's tolerance",
+} as const;
+
+/** What executing a segment again gave, on a line. */
+export function segmentLine({ segment, ok, comparison, maxAbsoluteError, reason }: SegmentVerdict): string {
+  const name = `segment ${String(segment).padStart(5)}`;
+  if (comparison === 'equality') return ok ? `${name}  equal` : `${name}  DIFFERS  ${reason ?? ''}`;
+  return `${name}  ${ok ? 'agrees ' : 'DIFFERS'}  largest difference ${maxAbsoluteError.toExponential(2)}`;
+}
 
 type Check = Parameters<typeof verifyCommitment>[0];
 type Verdict = Awaited<ReturnType<typeof verifyCommitment>>;

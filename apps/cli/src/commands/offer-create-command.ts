@@ -1,6 +1,17 @@
-import { type BackendName, backendNames, canonicalJson, decodeProgram, parseReference } from '@cotrain/protocol';
+import {
+  type BackendName,
+  backendNames,
+  canonicalJson,
+  DATASET_MANIFEST_MAX_BYTES,
+  decodeDatasetManifest,
+  decodeProgram,
+  parseReference,
+  type Runtime,
+  runtimes,
+} from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
 import { type Command, Option } from 'commander';
+import { chooseRuntime } from '../client/choose-runtime.ts';
 import { Connection, type ConnectionFlags, withConnection, withMarket } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
 import { openOffer } from '../client/open-offer.ts';
@@ -16,7 +27,7 @@ import {
   wholeNumber,
 } from '../client/parse-value.ts';
 import { readPayableToken } from '../client/payable-token.ts';
-import { publishJob } from '../client/publish-job.ts';
+import { publishJob, resourcesOf } from '../client/publish-job.ts';
 import { readJson } from '../client/read-json.ts';
 import { etherToken, isEther, type PayableToken, tokenAmount, toUnits } from '../client/token.ts';
 import { ether } from '../terminal/amount.ts';
@@ -32,6 +43,7 @@ interface CreateFlags extends ConnectionFlags {
   batchSize: number;
   commitEvery: number;
   seed: bigint;
+  runtime?: Runtime;
   backend?: BackendName[];
   gpuMemoryMib: number;
   gpuSeconds: number;
@@ -84,7 +96,17 @@ export function addOfferCreate(offer: Command): void {
     .option('--batch-size <rows>', 'rows in a batch', positiveInteger, 64)
     .option('--commit-every <steps>', 'steps in a segment, at most 128', positiveInteger, 100)
     .addOption(new Option('--seed <number>', 'seed of everything random').argParser(seed).default(1n, '1'))
-    .option('--backend <name>', `backend that may train; repeat for more; all of ${backendNames.join(', ')}`, backend)
+    .addOption(
+      new Option(
+        '--runtime <runtime>',
+        'exact/1 gives the same bits on every machine, tfjs/1 is float32 within a tolerance; exact/1 if it has every kernel of the program, unless given',
+      ).choices(runtimes),
+    )
+    .option(
+      '--backend <name>',
+      `backend of tfjs/1 that may train; repeat for more; all of ${backendNames.join(', ')}; implies --runtime tfjs/1`,
+      backend,
+    )
     .option('--gpu-memory-mib <MiB>', 'GPU memory that is needed', positiveInteger, 1_024)
     .option('--gpu-seconds <seconds>', 'GPU time that the job takes, estimated', positiveInteger, 600)
     .option('--token <address>', 'ERC-20 token to pay in; ETH unless given', address)
@@ -116,6 +138,17 @@ async function createOffer(flags: CreateFlags): Promise<void> {
   const money = await readMoney(connection, flags);
   const swarm = new SwarmClient({ url: await connection.url('swarm'), retries: 5 });
   const { fundingWindow, bidWindow, startWindow, trainingWindow, challengeWindow } = flags;
+  const manifest = decodeDatasetManifest(
+    await swarm.download(manifestReference, { maxBytes: DATASET_MANIFEST_MAX_BYTES }),
+  );
+  const needs = { gpuMemoryMiB: flags.gpuMemoryMib, estimatedGpuSeconds: flags.gpuSeconds };
+  const { plan, reason: runtimeReason } = await chooseRuntime({
+    runtime: flags.runtime,
+    backends: flags.backend,
+    program,
+    columns: manifest.columns,
+    resources: resourcesOf(needs),
+  });
   const jobSpecReference = await publishJob(swarm, program, {
     name: flags.name,
     dataset: {
@@ -127,9 +160,8 @@ async function createOffer(flags: CreateFlags): Promise<void> {
     steps: flags.steps,
     batchSize: flags.batchSize,
     commitEvery: flags.commitEvery,
-    backends: flags.backend ?? [...backendNames],
-    gpuMemoryMiB: flags.gpuMemoryMib,
-    estimatedGpuSeconds: flags.gpuSeconds,
+    ...plan,
+    ...needs,
     deadlineSeconds: trainingWindow,
   });
   const payers = flags.payer ?? [{ address: account.wallet.address, units: 1 }];
@@ -147,11 +179,23 @@ async function createOffer(flags: CreateFlags): Promise<void> {
     payers,
   });
   const { token, rewardWei, validationFeeWei, stakeWei } = money;
-  const result = { offerId, jobSpecReference, token, rewardWei, validationFeeWei, stakeWei, transaction: hash };
+  const { runtime } = plan;
+  const result = {
+    offerId,
+    jobSpecReference,
+    runtime,
+    runtimeReason,
+    token,
+    rewardWei,
+    validationFeeWei,
+    stakeWei,
+    transaction: hash,
+  };
   printResult(flags, result, () => [
     `offer ${String(offerId)} is open`,
     `reward ${tokenAmount(token, rewardWei)}, ${tokenAmount(token, validationFeeWei)} for the validators; the trainer's stake is ${ether(stakeWei)} ETH`,
     ...(isEther(token) ? [] : [`token ${token.address}`]),
+    `runtime ${runtime}${runtimeReason === null ? '' : ` (${runtimeReason})`}`,
     `JobSpec ${jobSpecReference}`,
     `transaction ${hash}`,
     `Next, each payer: cotrain offer fund ${String(offerId)} --key-file FILE`,

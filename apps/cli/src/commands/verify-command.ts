@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { Connection, type ConnectionFlags, withConnection } from '../client/connection.ts';
 import { exitCodes } from '../client/errors.ts';
 import { address, positiveInteger, wholeNumber } from '../client/parse-value.ts';
-import { verifyOffer } from '../client/verify-offer.ts';
+import { agreement, segmentLine, verifyOffer } from '../client/verify-offer.ts';
 import { printResult } from '../terminal/result.ts';
 import { Story } from '../terminal/story.ts';
 
@@ -16,7 +16,8 @@ interface VerifyFlags extends ConnectionFlags {
 const example = `
 The JobHeader and the commitment are read from the chain, log, model and data from Swarm; each chunk is checked
 against its reference. Segments are drawn with this machine's randomness and executed again from the committed state
-before them. The API is asked for nothing but the market's address, and with --market not even for that.
+before them. Of a job for exact/1 every loss, metric and state must be equal, bit for bit; of one for tfjs/1 they may
+differ by the JobSpec's tolerance. The API is asked for nothing but the market's address, and with --market not even for that.
 
 Exit codes: 0 what was checked is right; 5 it is not (wrong, or not to be had); 3 there is no such offer or no
 commitment yet; 4 chain or store do not answer now.
@@ -62,14 +63,13 @@ async function verify(offerId: number, flags: VerifyFlags): Promise<void> {
     onTrainer: (address) => {
       say(`offer ${String(offerId)}, trained by ${address}`);
     },
-    onSegment: ({ segment, ok, maxAbsoluteError }) => {
-      say(
-        `segment ${String(segment).padStart(5)}  ${ok ? 'agrees ' : 'DIFFERS'}  largest difference ${maxAbsoluteError.toExponential(2)}`,
-      );
+    onSegment: (verdict) => {
+      say(segmentLine(verdict));
     },
   });
+  const finding = verdict.reason ?? agreement[verdict.comparison];
   printResult(flags, { offerId, trainer, ...verdict }, () => [
-    `${verdict.vote}${verdict.reason === undefined ? '' : `: ${verdict.reason}`} (evidence ${verdict.evidence})`,
+    `${verdict.vote}: ${finding} (evidence ${verdict.evidence})`,
   ]);
   if (verdict.vote !== 'Valid') process.exitCode = exitCodes.verificationFailed;
 }

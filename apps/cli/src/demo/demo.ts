@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { OfferAnswer } from '../client/offer-queries.ts';
-import { verifyOffer } from '../client/verify-offer.ts';
+import { agreement, segmentLine, verifyOffer } from '../client/verify-offer.ts';
 import { type StackOptions, startStack } from '../stack/stack.ts';
 import { ether } from '../terminal/amount.ts';
 import type { Story } from '../terminal/story.ts';
@@ -117,25 +117,34 @@ async function honestWork(stage: Stage, manifest: Manifest): Promise<OfferAnswer
   story.line(
     `  ${ether(BigInt(settled.refundableWei ?? 0))} ETH of reward and fee were not needed and go back to the companies, pro rata to the wei`,
   );
-  await checkAsAnybody(stage, settled);
+  await checkAsAnybody(stage, settled, 1, 'Valid');
   return settled;
 }
 
 /** What `cotrain verify` does: the API is asked for nothing. */
-async function checkAsAnybody(stage: Stage, offer: OfferAnswer): Promise<void> {
+async function checkAsAnybody(
+  stage: Stage,
+  offer: OfferAnswer,
+  sample: number,
+  expected: 'Valid' | 'Invalid',
+): Promise<void> {
   const { provider, deployment } = stage.stack;
-  const { vote, segments } = await verifyOffer({
+  const { vote, segments, comparison, reason } = await verifyOffer({
     provider,
     market: deployment.market,
     offerId: offer.id,
     fromBlock: deployment.deployedAtBlock,
     store: stage.swarm,
-    sample: 1,
+    sample,
   });
-  stage.expect(vote === 'Valid', `an outsider's check of offer ${String(offer.id)} says ${vote}.`);
-  stage.story.line(
-    `  an outsider checks it too (\`cotrain verify ${String(offer.id)}\`): segment ${segments.map(({ segment }) => String(segment)).join(', ')} agrees`,
+  stage.expect(
+    vote === expected && comparison === 'equality',
+    `an outsider's check of offer ${String(offer.id)} says ${vote} by ${comparison}.`,
   );
+  const command = `\`cotrain verify ${String(offer.id)} --sample ${String(sample)}\``;
+  stage.story.line(`  an outsider checks it too (${command}):`);
+  for (const segment of segments) stage.story.line(`    ${segmentLine(segment)}`);
+  stage.story.line(`    ${vote}: ${vote === 'Valid' ? agreement[comparison] : (reason ?? '')}`);
 }
 
 async function cheatedWork(stage: Stage, manifest: Manifest): Promise<OfferAnswer> {
@@ -152,6 +161,7 @@ async function cheatedWork(stage: Stage, manifest: Manifest): Promise<OfferAnswe
   story.line(
     `  convicted: ${ether(slashedWei)} ETH of stake slashed, half burnt, half for the companies, who get their whole reward back too`,
   );
+  await checkAsAnybody(stage, settled, secondOffer.steps / secondOffer.commitEvery, 'Invalid');
   return settled;
 }
 

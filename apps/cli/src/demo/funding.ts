@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { canonicalJson, decodeProgram, type Program, type Reference } from '@cotrain/protocol';
 import { fundOffer } from '../client/fund-offer.ts';
 import { findOffer } from '../client/offer-queries.ts';
@@ -28,7 +27,7 @@ export async function openAndFund(stage: Stage, plot: OfferPlot, manifestReferen
     ...plot,
     dataset: { manifestReference, trainSplit: 'train', testSplit: 'test' },
     batchSize,
-    backends: ['wasm', 'cpu'],
+    runtime: 'exact/1',
     gpuMemoryMiB,
     estimatedGpuSeconds,
     deadlineSeconds: estimatedGpuSeconds,
@@ -50,6 +49,9 @@ export async function openAndFund(stage: Stage, plot: OfferPlot, manifestReferen
   );
   story.line(
     `  offer ${String(offerId)}, "${plot.name}": ${String(plot.steps)} batches of ${String(batchSize)}, reward ${ether(rewardWei)} ETH and ${ether(validationFeeWei)} ETH for validators`,
+  );
+  story.line(
+    '  it runs on exact/1: every machine must compute the same bits, so a result is right or wrong, never nearly right',
   );
   await Promise.all(
     stage.companies.map(async (wallet) => {

@@ -27,7 +27,9 @@ export async function putUpStakes(stage: Stage): Promise<void> {
 /** The cheat registers when the first offer is over; his stake is there already. */
 export async function registerCheat(stage: Stage): Promise<void> {
   await registerPool(stage, cheat, stage.pools[pools.length]);
-  stage.story.line('  its trainer alters the weights in one step');
+  stage.story.line(
+    '  its trainer changes the last bit of one weight, once: far less than float32 itself differs between machines',
+  );
 }
 
 async function registerPool(stage: Stage, pool: PoolPlan, wallet: Wallet | undefined): Promise<void> {
