@@ -1,5 +1,6 @@
 // §8: convolutions as contractions of patches, which exist only for the rows that a thread works on.
 import { packOperand, packUnits } from './contraction';
+import { copyFloats, fillZero } from './copies';
 import { block, leftPanel, rightPanel } from './format';
 import { addressArgument, argument } from './job';
 import { multiplyTile, setContraction, tileSide } from './multiply';
@@ -107,21 +108,6 @@ function writePatches(to: usize, x: usize, first: i32, count: i32): void {
         }
     }
   }
-}
-
-/** For a few floats, loops are faster than the engine's bulk operations. */
-function copyFloats(to: usize, from: usize, bytes: usize): void {
-  if (bytes >= 256) {
-    memory.copy(to, from, bytes);
-    return;
-  }
-  let at: usize = 0;
-  if (ASC_FEATURE_SIMD) for (; at + 16 <= bytes; at += 16) v128.store(to + at, v128.load(from + at));
-  for (; at < bytes; at += 4) store<i32>(to + at, load<i32>(from + at));
-}
-
-function fillZero(to: usize, bytes: usize): void {
-  for (let at: usize = 0; at < bytes; at += 4) store<i32>(to + at, 0);
 }
 
 /**

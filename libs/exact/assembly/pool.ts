@@ -1,5 +1,6 @@
 // §9: pooling and its gradients, channels side by side.
 import { leastValue } from './constants';
+import { copyFloats, fillZero } from './copies';
 import { addressArgument, argument } from './job';
 import {
   choose,
@@ -52,39 +53,81 @@ function imageBytes(height: i32, width: i32): usize {
   return (<usize>(height * width * channels())) << 2;
 }
 
-/** out = the larger of out and x, channel by channel. */
-function raise(out: usize, x: usize): void {
-  let c = 0;
-  if (ASC_FEATURE_SIMD)
-    for (; c + 4 <= channels(); c += 4) {
-      const at = (<usize>c) << 2;
-      v128.store(out + at, larger<v128>(v128.load(out + at), v128.load(x + at)));
+// The part of a window that lies inside of the input: a rectangle of places at even steps.
+let corner: usize = 0; // bytes from the image's first element
+let rows: i32 = 0;
+let columns: i32 = 0;
+
+/** First position of a filter at `start` that is not before the input. */
+function firstInside(start: i32, dilation: i32): i32 {
+  return start >= 0 ? 0 : (dilation - 1 - start) / dilation;
+}
+
+/** Positions of a filter at `start` up to the end of the input. */
+function endInside(start: i32, dilation: i32, positions: i32, size: i32): i32 {
+  return start >= size ? 0 : min(positions, (size - start + dilation - 1) / dilation);
+}
+
+/** Finds the part inside of a window; rows and columns are 0 where there is none. */
+function clip(outY: i32, outX: i32): void {
+  const y = outY * argument(8) - argument(12);
+  const x = outX * argument(9) - argument(13);
+  const top = firstInside(y, argument(10));
+  const left = firstInside(x, argument(11));
+  rows = max(endInside(y, argument(10), filterHeight(), inHeight()) - top, 0);
+  columns = max(endInside(x, argument(11), filterWidth(), inWidth()) - left, 0);
+  if (rows == 0 || columns == 0) rows = columns = 0;
+  corner = (<usize>(((y + top * argument(10)) * inWidth() + x + left * argument(11)) * channels())) << 2;
+}
+
+/** Bytes from one place of a window to the next row, or the next column. */
+function rowStep(): usize {
+  return imageBytes(argument(10), inWidth());
+}
+function columnStep(): usize {
+  return imageBytes(1, argument(11));
+}
+
+/** The largest of a clipped window's places; `first` is the address of one channel, or four, at its corner. */
+function largestOf<T>(first: usize, down: usize, right: usize): T {
+  let top = spread<T>(leastValue);
+  for (let i = 0; i < rows; i++) {
+    let at = first;
+    for (let j = 0; j < columns; j++) {
+      top = larger<T>(top, loadLanes<T>(at));
+      at += right;
     }
-  for (; c < channels(); c++) {
-    const at = (<usize>c) << 2;
-    store<f32>(out + at, larger<f32>(load<f32>(out + at), load<f32>(x + at)));
+    first += down;
   }
+  return top;
 }
 
 /** Arguments behind the geometry: 14 out, 15 x. Units are rows of the output. */
 export function maxPool(begin: i32, end: i32): void {
   const bytes = (<usize>channels()) << 2;
+  const down = rowStep();
+  const right = columnStep();
+  let out = addressArgument(14) + <usize>(begin * outWidth()) * bytes;
   for (let row = begin; row < end; row++) {
     const item = addressArgument(15) + <usize>(row / outHeight()) * imageBytes(inHeight(), inWidth());
     for (let outX = 0; outX < outWidth(); outX++) {
-      const out = addressArgument(14) + <usize>(row * outWidth() + outX) * bytes;
-      let isFirst = true;
-      for (let kh = 0; kh < filterHeight(); kh++)
-        for (let kw = 0; kw < filterWidth(); kw++) {
-          const x = seen(item, row % outHeight(), outX, kh, kw);
-          if (x == 0) continue;
-          if (isFirst) memory.copy(out, x, bytes);
-          else raise(out, x);
-          isFirst = false;
-        }
-      if (isFirst) for (let c = 0; c < channels(); c++) store<f32>(out + ((<usize>c) << 2), load<f32>(leastValue));
+      clip(row % outHeight(), outX);
+      const first = item + corner;
+      let at: usize = 0;
+      if (ASC_FEATURE_SIMD)
+        for (; at + 16 <= bytes; at += 16) storeLanes<v128>(out + at, largestOf<v128>(first + at, down, right));
+      for (; at < bytes; at += 4) storeLanes<f32>(out + at, largestOf<f32>(first + at, down, right));
+      out += bytes;
     }
   }
+}
+
+/** Divides `wide` neighbours by a number. */
+function divideRow(row: usize, divisor: f32, wide: i32): void {
+  const end = row + ((<usize>wide) << 2);
+  if (ASC_FEATURE_SIMD)
+    for (; row + 16 <= end; row += 16) v128.store(row, div<v128>(v128.load(row), f32x4.splat(divisor)));
+  for (; row < end; row += 4) store<f32>(row, div<f32>(load<f32>(row), divisor));
 }
 
 /** Arguments behind the geometry: 14 out, 15 x, 16 scratch, 17 its bytes in each thread. Units are rows of the output. */
@@ -103,19 +146,16 @@ export function avgPool(begin: i32, end: i32, thread: i32): void {
         for (let kh = 0; kh < filterHeight(); kh++)
           for (let kw = 0; kw < filterWidth(); kw++) {
             const x = seen(item, row % outHeight(), outX, kh, kw);
-            if (x == 0) memory.fill(entry, 0, (<usize>wide) << 2);
+            if (x == 0) fillZero(entry, (<usize>wide) << 2);
             else {
-              memory.copy(entry, x + ((<usize>column) << 2), (<usize>wide) << 2);
+              copyFloats(entry, x + ((<usize>column) << 2), (<usize>wide) << 2);
               inside++;
             }
             entry += stripeBytes;
           }
         const out = addressArgument(14) + ((<usize>((row * outWidth() + outX) * channels() + column)) << 2);
         reduceStripe<Sum>(out, list, stripeBytes, positions, wide, working);
-        for (let c = 0; c < wide; c++) {
-          const at = out + ((<usize>c) << 2);
-          store<f32>(at, div<f32>(load<f32>(at), f32(inside)));
-        }
+        divideRow(out, f32(inside), wide);
       }
   }
 }
@@ -152,10 +192,8 @@ function giveOfMax(entry: usize, item: usize, outY: i32, outX: i32, kh: i32, kw:
 }
 
 function insideOf(outY: i32, outX: i32): i32 {
-  let inside = 0;
-  for (let kh = 0; kh < filterHeight(); kh++)
-    for (let kw = 0; kw < filterWidth(); kw++) inside += <i32>(seen(64, outY, outX, kh, kw) != 0);
-  return inside;
+  clip(outY, outX);
+  return rows * columns;
 }
 
 /** Index of the window that sees `position` at a place of the filter, or -1. */
@@ -192,17 +230,11 @@ export function poolGradient(begin: i32, end: i32, thread: i32): void {
           const outY = windowAt(y, kh, argument(8), argument(10), argument(12), outHeight());
           for (let kw = 0; kw < filterWidth(); kw++) {
             const outX = outY < 0 ? -1 : windowAt(x, kw, argument(9), argument(11), argument(13), outWidth());
-            if (outX < 0) memory.fill(entry, 0, bytes);
+            if (outX < 0) fillZero(entry, bytes);
             else {
-              memory.copy(entry, dy + ((<usize>((outY * outWidth() + outX) * channels() + column)) << 2), bytes);
+              copyFloats(entry, dy + ((<usize>((outY * outWidth() + outX) * channels() + column)) << 2), bytes);
               if (isMax) giveOfMax(entry, item, outY, outX, kh, kw, column, wide);
-              else {
-                const inside = f32(insideOf(outY, outX));
-                for (let c = 0; c < wide; c++) {
-                  const at = entry + ((<usize>c) << 2);
-                  store<f32>(at, div<f32>(load<f32>(at), inside));
-                }
-              }
+              else divideRow(entry, f32(insideOf(outY, outX)), wide);
               given++;
               last = entry;
             }
@@ -211,68 +243,69 @@ export function poolGradient(begin: i32, end: i32, thread: i32): void {
         }
         const out = addressArgument(14) + ((<usize>((row * inWidth() + x) * channels() + column)) << 2);
         // A sum of one value and zeros is that value.
-        if (given == 0) memory.fill(out, 0, bytes);
-        else if (given == 1) memory.copy(out, last, bytes);
+        if (given == 0) fillZero(out, bytes);
+        else if (given == 1) copyFloats(out, last, bytes);
         else reduceStripe<Sum>(out, list, stripeBytes, positions, wide, working);
       }
   }
 }
 
-/** The largest of a window's places, and dy at the first place that has it. */
-function giveToFirst<T>(item: usize, target: usize, outY: i32, outX: i32, offset: usize, dy: usize): void {
-  let top = spread<T>(leastValue);
-  for (let kh = 0; kh < filterHeight(); kh++)
-    for (let kw = 0; kw < filterWidth(); kw++) {
-      const x = seen(item, outY, outX, kh, kw);
-      if (x != 0) top = larger<T>(top, loadLanes<T>(x + offset));
-    }
-  let left = loadLanes<T>(dy + offset);
-  for (let kh = 0; kh < filterHeight(); kh++)
-    for (let kw = 0; kw < filterWidth(); kw++) {
-      const x = seen(item, outY, outX, kh, kw);
-      if (x == 0) continue;
-      const wins = isEqual<T>(loadLanes<T>(x + offset), top);
-      storeLanes<T>(target + (x - item) + offset, keep<T>(wins, left));
+/** Of a clipped window, the first place that has its largest value receives dy. */
+function giveToFirst<T>(x: usize, out: usize, down: usize, right: usize, dy: usize): void {
+  const top = largestOf<T>(x, down, right);
+  let left = loadLanes<T>(dy);
+  for (let i = 0; i < rows; i++) {
+    let at = <usize>i * down;
+    for (let j = 0; j < columns; j++) {
+      const wins = isEqual<T>(loadLanes<T>(x + at), top);
+      storeLanes<T>(out + at, keep<T>(wins, left));
       left = choose<T>(wins, zero<T>(), left);
+      at += right;
     }
+  }
 }
 
-/** Every place of a window receives the same. */
-function giveToAll<T>(item: usize, target: usize, outY: i32, outX: i32, offset: usize, dy: usize, inside: f32): void {
-  const share = div<T>(loadLanes<T>(dy + offset), everyLane<T>(inside));
-  for (let kh = 0; kh < filterHeight(); kh++)
-    for (let kw = 0; kw < filterWidth(); kw++) {
-      const x = seen(item, outY, outX, kh, kw);
-      if (x != 0) storeLanes<T>(target + (x - item) + offset, share);
+/** Every place of a clipped window receives the same. */
+function giveToAll<T>(out: usize, down: usize, right: usize, dy: usize, inside: f32): void {
+  const share = div<T>(loadLanes<T>(dy), everyLane<T>(inside));
+  for (let i = 0; i < rows; i++) {
+    let at = out;
+    for (let j = 0; j < columns; j++) {
+      storeLanes<T>(at, share);
+      at += right;
     }
+    out += down;
+  }
 }
 
 /**
  * As `poolGradient`, where no two windows share a place: each place then receives a sum of one value, which is that value.
- * `out` holds zeros. Units are rows of windows.
+ * What no window sees is not written. Units are rows of windows.
  */
 export function poolGradientApart(begin: i32, end: i32): void {
   const isMax = argument(15) != 0;
   const bytes = (<usize>channels()) << 2;
+  const down = rowStep();
+  const right = columnStep();
+  let dy = addressArgument(18) + <usize>(begin * outWidth()) * bytes;
   for (let row = begin; row < end; row++) {
-    const outY = row % outHeight();
     const image = <usize>(row / outHeight()) * imageBytes(inHeight(), inWidth());
-    // Without x, places are those of the gradient itself.
-    const target = addressArgument(14) + image;
-    const item = isMax ? addressArgument(15) + image : target;
     for (let outX = 0; outX < outWidth(); outX++) {
-      const dy = addressArgument(18) + <usize>(row * outWidth() + outX) * bytes;
-      const inside = isMax ? <f32>0 : f32(insideOf(outY, outX));
+      clip(row % outHeight(), outX);
+      const out = addressArgument(14) + image + corner;
+      const x = addressArgument(15) + image + corner;
+      const inside = f32(rows * columns);
       let at: usize = 0;
       if (ASC_FEATURE_SIMD)
         for (; at + 16 <= bytes; at += 16) {
-          if (isMax) giveToFirst<v128>(item, target, outY, outX, at, dy);
-          else giveToAll<v128>(item, target, outY, outX, at, dy, inside);
+          if (isMax) giveToFirst<v128>(x + at, out + at, down, right, dy + at);
+          else giveToAll<v128>(out + at, down, right, dy + at, inside);
         }
       for (; at < bytes; at += 4) {
-        if (isMax) giveToFirst<f32>(item, target, outY, outX, at, dy);
-        else giveToAll<f32>(item, target, outY, outX, at, dy, inside);
+        if (isMax) giveToFirst<f32>(x + at, out + at, down, right, dy + at);
+        else giveToAll<f32>(out + at, down, right, dy + at, inside);
       }
+      dy += bytes;
     }
   }
 }

@@ -24,6 +24,15 @@ const poolArguments = (g: PoolGeometry): number[] => [
 const windowsAreApart = (g: PoolGeometry): boolean =>
   g.strideHeight > (g.filterHeight - 1) * g.dilationHeight && g.strideWidth > (g.filterWidth - 1) * g.dilationWidth;
 
+/** Whether every element of the input is in a window, given that windows are apart. */
+const windowsCover = (g: PoolGeometry): boolean =>
+  g.strideHeight === g.filterHeight &&
+  g.strideWidth === g.filterWidth &&
+  g.padTop >= 0 &&
+  g.padLeft >= 0 &&
+  g.outHeight * g.strideHeight - g.padTop >= g.inHeight &&
+  g.outWidth * g.strideWidth - g.padLeft >= g.inWidth;
+
 type Windows = Pick<
   ExactKernels,
   'conv2d' | 'conv2dFilterGradient' | 'maxPool' | 'maxPoolGradient' | 'avgPool' | 'avgPoolGradient'
@@ -37,7 +46,7 @@ export function windowKernels(runtime: WasmRuntime): Windows {
   const poolGradient = (out: Float32Array, dy: Float32Array, xAddress: number, g: PoolGeometry): void => {
     const positions = g.filterHeight * g.filterWidth;
     if (windowsAreApart(g)) {
-      runtime.clear(out);
+      if (!windowsCover(g)) runtime.clear(out);
       runtime.run('poolGradientApart', g.batch * g.outHeight, g.outWidth * g.channels * positions * 0.5, [
         ...poolArguments(g),
         ...[out.byteOffset, xAddress, 0, 0, dy.byteOffset],

@@ -6,7 +6,7 @@ import { moveElements, stridesOf } from '../movement.ts';
 import { tf } from '../tf.ts';
 import { finish } from './products.ts';
 
-interface ConvolutionAttributes {
+export interface ConvolutionAttributes {
   strides: [number, number] | number;
   pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
   dataFormat?: 'NHWC' | 'NCHW';
@@ -16,10 +16,10 @@ interface ConvolutionAttributes {
   inputShape?: [number, number, number, number];
 }
 
-type Shape4 = [number, number, number, number];
+export type Shape4 = [number, number, number, number];
 
 /** Geometry from TensorFlow.js's attributes. @throws UnsupportedArgumentError unless channels come last */
-function geometryOf(
+export function geometryOf(
   kernel: string,
   xShape: readonly number[],
   filterShape: readonly number[],
@@ -120,9 +120,9 @@ const filterGradient: KernelFunction = (backend, inputs, attributes) => {
   const dy = floats(kernel, inputs, 'dy');
   const { filterShape } = attributes as { filterShape: Shape4 };
   const geometry = geometryOf(kernel, x.shape, filterShape, attributes);
-  const [out, values] = backend.output(filterShape, 'float32');
-  if (sizeOf(dy.shape) > 0)
-    backend.kernels.conv2dFilterGradient(values, backend.values(x), backend.values(dy), geometry);
+  const isEmpty = sizeOf(dy.shape) === 0;
+  const [out, values] = backend.output(filterShape, 'float32', isEmpty ? 'zeros' : 'any');
+  if (!isEmpty) backend.kernels.conv2dFilterGradient(values, backend.values(x), backend.values(dy), geometry);
   return out;
 };
 
@@ -132,8 +132,9 @@ const inputGradient: KernelFunction = (backend, inputs, attributes) => {
   const filter = floats(kernel, inputs, 'filter');
   const { inputShape } = attributes as { inputShape: Shape4 };
   const geometry = geometryOf(kernel, inputShape, filter.shape, attributes);
-  const [out, values] = backend.output(inputShape, 'float32');
-  if (sizeOf(dy.shape) > 0)
+  const isEmpty = sizeOf(dy.shape) === 0;
+  const [out, values] = backend.output(inputShape, 'float32', isEmpty ? 'zeros' : 'any');
+  if (!isEmpty)
     backend.withScratch((take) => {
       const turned = turnFilter(backend, take, backend.values(filter), geometry);
       backend.kernels.conv2d(values, backend.values(dy), turned, inputGradientGeometry(geometry));

@@ -11,7 +11,8 @@ interface PoolAttributes {
 
 type Shape4 = [number, number, number, number];
 
-function geometryOf(xShape: readonly number[], attributes: unknown): PoolGeometry & { outShape: Shape4 } {
+/** Geometry from TensorFlow.js's attributes. */
+export function poolGeometryOf(xShape: readonly number[], attributes: unknown): PoolGeometry & { outShape: Shape4 } {
   const { filterSize, strides, pad, dimRoundingMode } = attributes as PoolAttributes;
   const info = tf.backend_util.computePool2DInfo(xShape as Shape4, filterSize, strides, 1, pad, dimRoundingMode);
   return {
@@ -37,8 +38,8 @@ const pool =
   (kernel: string, operation: 'maxPool' | 'avgPool'): KernelFunction =>
   (backend, inputs, attributes) => {
     const x = floats(kernel, inputs, 'x');
-    const geometry = geometryOf(x.shape, attributes);
-    const [out, values] = backend.output(geometry.outShape, 'float32');
+    const geometry = poolGeometryOf(x.shape, attributes);
+    const [out, values] = backend.output(geometry.outShape, 'float32', 'any');
     backend.kernels[operation](values, backend.values(x), geometry);
     return out;
   };
@@ -49,15 +50,15 @@ export const poolingKernels: KernelTable = {
   MaxPoolGrad: (backend, inputs, attributes) => {
     const x = floats('MaxPoolGrad', inputs, 'input');
     const dy = floats('MaxPoolGrad', inputs, 'dy');
-    const [out, values] = backend.output(x.shape, 'float32');
-    backend.kernels.maxPoolGradient(values, backend.values(dy), backend.values(x), geometryOf(x.shape, attributes));
+    const [out, values] = backend.output(x.shape, 'float32', 'any');
+    backend.kernels.maxPoolGradient(values, backend.values(dy), backend.values(x), poolGeometryOf(x.shape, attributes));
     return out;
   },
   AvgPoolGrad: (backend, inputs, attributes) => {
     const x = floats('AvgPoolGrad', inputs, 'input');
     const dy = floats('AvgPoolGrad', inputs, 'dy');
-    const [out, values] = backend.output(x.shape, 'float32');
-    backend.kernels.avgPoolGradient(values, backend.values(dy), geometryOf(x.shape, attributes));
+    const [out, values] = backend.output(x.shape, 'float32', 'any');
+    backend.kernels.avgPoolGradient(values, backend.values(dy), poolGeometryOf(x.shape, attributes));
     return out;
   },
 };
