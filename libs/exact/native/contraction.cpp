@@ -141,34 +141,94 @@ Vectors vectorsOf(const Operand& operand, int item, int count) {
 
 // Position in the input of what lies `spread` steps into the dilated input, or -1.
 int sourceIndex(int spread, int inputDilation, int size) {
+  if (inputDilation == 1) return spread < size ? std::max(spread, -1) : -1;
   if (spread < 0 || spread % inputDilation != 0) return -1;
   int index = spread / inputDilation;
   return index < size ? index : -1;
 }
 
-// Patches from `first` on, as rows.
+// For a few floats a loop is faster than a call.
+void copyFloats(float* to, const float* from, int count) {
+  int i = 0;
+  for (; i + 4 <= count; i += 4) memcpy(to + i, from + i, 16);
+  for (; i < count; i++) to[i] = from[i];
+}
+
+// `count` pixels of a line from `at` on, with zeros outside of it.
+void copyPixels(float* to, const float* line, int at, int count, int width, int channels) {
+  if (at >= 0 && at + count <= width) return copyFloats(to, line + at * channels, count * channels);
+  const int before = std::min(std::max(-at, 0), count);
+  const int end = std::max(std::min(width - at, count), before);
+  std::fill(to, to + before * channels, 0.0f);
+  copyFloats(to + before * channels, line + (at + before) * channels, (end - before) * channels);
+  std::fill(to + end * channels, to + count * channels, 0.0f);
+}
+
+// The line of the input that a row of the filter sees from a row of the output, or null outside.
+const float* lineOf(const float* x, const Geometry& g, int item, int outY, int kh) {
+  const int spread = outY * g.strideHeight + kh * g.dilationHeight - g.padTop;
+  const int y = sourceIndex(spread, g.inputDilationHeight, g.inHeight);
+  return y < 0 ? nullptr : x + (static_cast<ptrdiff_t>(item) * g.inHeight + y) * g.inWidth * g.inChannels;
+}
+
+// Patches from `first` on, one after another.
 void writePatches(float* to, const float* x, const Geometry& g, int first, int count) {
   const int rowFloats = g.filterWidth * g.inChannels;
+  const bool areNeighbours = g.dilationWidth == 1 && g.inputDilationWidth == 1;
   for (int p = first; p < first + count; p++) {
-    int left = p % g.outWidth * g.strideWidth - g.padLeft;
-    int top = p / g.outWidth % g.outHeight * g.strideHeight - g.padTop;
-    int item = p / g.outWidth / g.outHeight;
-    for (int kh = 0; kh < g.filterHeight; kh++) {
-      int y = sourceIndex(top + kh * g.dilationHeight, g.inputDilationHeight, g.inHeight);
-      if (y < 0) {
-        std::fill_n(to, rowFloats, 0.0f);
-        to += rowFloats;
-        continue;
-      }
-      const float* line = x + (static_cast<ptrdiff_t>(item) * g.inHeight + y) * g.inWidth * g.inChannels;
-      for (int kw = 0; kw < g.filterWidth; kw++) {
-        int at = sourceIndex(left + kw * g.dilationWidth, g.inputDilationWidth, g.inWidth);
-        for (int c = 0; c < g.inChannels; c++) to[c] = at < 0 ? 0.0f : line[at * g.inChannels + c];
-        to += g.inChannels;
-      }
+    const int left = p % g.outWidth * g.strideWidth - g.padLeft;
+    const int outY = p / g.outWidth % g.outHeight;
+    const int item = p / g.outWidth / g.outHeight;
+    for (int kh = 0; kh < g.filterHeight; kh++, to += rowFloats) {
+      const float* line = lineOf(x, g, item, outY, kh);
+      if (!line) std::fill_n(to, rowFloats, 0.0f);
+      else if (areNeighbours) copyPixels(to, line, left, g.filterWidth, g.inWidth, g.inChannels);
+      else
+        for (int kw = 0; kw < g.filterWidth; kw++) {
+          const int at = sourceIndex(left + kw * g.dilationWidth, g.inputDilationWidth, g.inWidth);
+          if (at < 0) std::fill_n(to + kw * g.inChannels, g.inChannels, 0.0f);
+          else copyFloats(to + kw * g.inChannels, line + at * g.inChannels, g.inChannels);
+        }
     }
   }
 }
+
+// The same side by side, for one channel: an element of neighbouring patches is neighbouring pixels.
+void writePatchesAcross(float* to, const float* x, const Geometry& g, int first, int count) {
+  const bool areNeighbours = g.strideWidth == 1 && g.inputDilationWidth == 1;
+  for (int kh = 0; kh < g.filterHeight; kh++)
+    for (int kw = 0; kw < g.filterWidth; kw++)
+      for (int p = first, run; p < first + count; p += run, to += run) {
+        const int outX = p % g.outWidth;
+        const int row = p / g.outWidth;
+        run = std::min(g.outWidth - outX, first + count - p);
+        const float* line = lineOf(x, g, row / g.outHeight, row % g.outHeight, kh);
+        const int left = outX * g.strideWidth + kw * g.dilationWidth - g.padLeft;
+        if (!line) std::fill_n(to, run, 0.0f);
+        else if (areNeighbours) copyPixels(to, line, left, run, g.inWidth, 1);
+        else
+          for (int i = 0; i < run; i++) {
+            const int at = sourceIndex(left + i * g.strideWidth, g.inputDilationWidth, g.inWidth);
+            to[i] = at < 0 ? 0.0f : line[at];
+          }
+      }
+}
+
+// `count` patches of `length` elements as vectors, and their elements as vectors.
+struct Patches {
+  Room<float> floats;
+  Vectors vectors;
+  Vectors elements;
+
+  Patches(const float* x, const Geometry& g, int first, int count, int length)
+      : floats(static_cast<size_t>(count) * length) {
+    const bool areAcross = g.inChannels == 1;
+    (areAcross ? writePatchesAcross : writePatches)(floats.at(0), x, g, first, count);
+    const ptrdiff_t apart = areAcross ? count : length;
+    vectors = areAcross ? Vectors{floats.at(0), 1, apart, count} : Vectors{floats.at(0), apart, 1, count};
+    elements = {floats.at(0), vectors.elementStride, vectors.vectorStride, length};
+  }
+};
 
 // Products for which it does not pay to wake a thread.
 constexpr double smallWork = 4e6;
@@ -208,11 +268,9 @@ void convolve(const Kernel& kernel, float* out, const float* x, const float* fil
   parallelFor(ceilDivide(total, rows), static_cast<double>(total) * k * n >= smallWork, [&](int run) {
     const int first = run * rows;
     const int m = std::min(rows, total - first);
-    Room<float> patches(static_cast<size_t>(m) * k);
-    writePatches(patches.at(0), x, g, first, m);
+    Patches patches(x, g, first, m, k);
     Packed left(kernel, true, m, k);
-    Vectors vectors{patches.at(0), k, 1, m};
-    for (int unit = 0; unit < left.units() && k > 0; unit++) left.pack(vectors, unit, k, ranges.leftBits);
+    for (int unit = 0; unit < left.units() && k > 0; unit++) left.pack(patches.vectors, unit, k, ranges.leftBits);
     for (int tile = 0; tile < tilesOf(m, n); tile++)
       multiplyTile(kernel, left, right, out + static_cast<ptrdiff_t>(first) * n, tile, m, k, n);
   });
@@ -245,13 +303,11 @@ void convolveFilterGradient(const Kernel& kernel, float* out, const float* x, co
   parallelFor(blocks, static_cast<double>(total) * m * n >= smallWork, [&](int index) {
     const int first = index * block;
     const int k = std::min(block, total - first);
-    Room<float> patches(static_cast<size_t>(k) * m);
-    writePatches(patches.at(0), x, g, first, k);
+    Patches patches(x, g, first, k, m);
     Packed left(kernel, true, m, k);
     Packed right(kernel, false, n, k);
-    Vectors rows{patches.at(0), 1, m, m};
     Vectors columns{dy + static_cast<ptrdiff_t>(first) * n, 1, n, n};
-    for (int unit = 0; unit < left.units(); unit++) left.pack(rows, unit, k, ranges.leftBits);
+    for (int unit = 0; unit < left.units(); unit++) left.pack(patches.elements, unit, k, ranges.leftBits);
     for (int unit = 0; unit < right.units(); unit++) right.pack(columns, unit, k, ranges.rightBits);
     float* to = blocks > 1 ? results.at(width * index) : out;
     for (int tile = 0; tile < tilesOf(m, n); tile++) multiplyTile(kernel, left, right, to, tile, m, k, n);

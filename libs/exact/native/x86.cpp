@@ -64,19 +64,20 @@ const Kernel kernel = {"avx2", leftPanel, rightPanel, 2, packLeft, packRight, ti
 
 namespace avx512vnni {
 
-constexpr int leftPanel = 8;
+constexpr int leftPanel = 16;
 constexpr int rightPanel = 32;
+// Vectors that are packed at a time: their fours of one step fill a register.
+constexpr int group = 16;
 
+EXACT_AVX512 static inline __mmask16 firstLanes(int count) {
+  return count >= 16 ? 0xffff : static_cast<__mmask16>((1 << count) - 1);
+}
+
+// Lane v of a group is its vector v.
 struct Scale {
   __m512 down;  // 2^(bits - e)
   __m512 up;    // 2^(e - bits)
 };
-
-EXACT_AVX512 static inline __m512i clamped(__m512 x, __m512 scale, __m512i limit) {
-  // The conversion rounds to the nearest integer, ties to even: the mode that C++ starts with and Node.js keeps.
-  __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(x, scale));
-  return _mm512_max_epi32(_mm512_min_epi32(q, limit), _mm512_sub_epi32(_mm512_setzero_si512(), limit));
-}
 
 EXACT_AVX512 static inline Scale scaleOf(__m512 largest, int bits) {
   __m512i exponent = _mm512_max_epi32(_mm512_srli_epi32(_mm512_castps_si512(largest), 23), _mm512_set1_epi32(27));
@@ -86,91 +87,132 @@ EXACT_AVX512 static inline Scale scaleOf(__m512 largest, int bits) {
   };
 }
 
-// A vector whose elements are neighbours. Writes its fours `step` bytes apart and returns the sum of its elements.
-EXACT_AVX512 static int32_t packAlong(const float* x, int length, int bits, uint8_t* to, int step, int flip,
-                                      float* scale) {
-  __m512 largest = _mm512_setzero_ps();
-  for (int k = 0; k < length; k += 16) {
-    __mmask16 inside = length - k >= 16 ? 0xffff : static_cast<__mmask16>((1 << (length - k)) - 1);
-    largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_maskz_loadu_ps(inside, x + k)));
-  }
-  Scale s = scaleOf(_mm512_set1_ps(_mm512_reduce_max_ps(largest)), bits);
-  *scale = _mm512_cvtss_f32(s.up);
-  __m512i limit = _mm512_set1_epi32((1 << bits) - 1);
-  __m512i sums = _mm512_setzero_si512();
-  __m128i flips = _mm_set1_epi8(static_cast<char>(flip));
-  int padded = (length + 3) & ~3;
-  for (int k = 0; k < length; k += 16) {
-    __mmask16 inside = length - k >= 16 ? 0xffff : static_cast<__mmask16>((1 << (length - k)) - 1);
-    __m512i q = clamped(_mm512_maskz_loadu_ps(inside, x + k), s.down, limit);
-    sums = _mm512_add_epi32(sums, q);
-    alignas(16) int32_t fours[4];
-    _mm_store_si128(reinterpret_cast<__m128i*>(fours), _mm_xor_si128(_mm512_cvtepi32_epi8(q), flips));
-    for (int f = 0; f < 4 && k + 4 * f < padded; f++) {
-      memcpy(to, fours + f, 4);
-      to += step;
-    }
-  }
-  return _mm512_reduce_add_epi32(sums);
+// The conversion rounds to the nearest integer, ties to even: the mode that C++ starts with and Node.js keeps.
+EXACT_AVX512 static inline __m512i quantised(__m512 x, __m512 down) {
+  return _mm512_cvtps_epi32(_mm512_mul_ps(x, down));
 }
 
-// Up to 16 neighbouring columns: the fours of a step are 16 neighbouring integers, of which `store` takes care.
-template <typename Store>
-EXACT_AVX512 static inline __attribute__((always_inline)) void packAcross(const float* x, ptrdiff_t stride, int count,
-                                                                           int length, int bits, int flip, float* scales,
-                                                                           int32_t* sums, Store store) {
-  __mmask16 inside = count >= 16 ? 0xffff : static_cast<__mmask16>((1 << count) - 1);
-  __m512 largest = _mm512_setzero_ps();
-  for (int k = 0; k < length; k++)
-    largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_maskz_loadu_ps(inside, x + k * stride)));
-  Scale s = scaleOf(largest, bits);
-  _mm512_mask_storeu_ps(scales, inside, s.up);
-  __m512i limit = _mm512_set1_epi32((1 << bits) - 1);
-  __m512i byte = _mm512_set1_epi32(255);
-  __m512i flips = _mm512_set1_epi8(static_cast<char>(flip));
-  __m512i total = _mm512_setzero_si512();
-  for (int k = 0; k < length; k += 4) {
-    __m512i fours = _mm512_setzero_si512();
-    for (int j = 0; j < 4; j++) {
-      if (k + j >= length) break;
-      __m512i q = clamped(_mm512_maskz_loadu_ps(inside, x + (k + j) * stride), s.down, limit);
-      total = _mm512_add_epi32(total, q);
-      fours = _mm512_or_si512(fours, _mm512_slli_epi32(_mm512_and_si512(q, byte), 8 * j));
-    }
-    store(k >> 2, _mm512_xor_si512(fours, flips));
+// Where the steps of a group go, and what is done to each of them.
+struct Steps {
+  uint8_t* to;
+  int stepBytes;
+  __m512i limit;
+  __m512i flips;
+  __m512i sums;  // of each vector's elements
+
+  EXACT_AVX512 inline void store(__m512i fours) {
+    fours = _mm512_max_epi8(_mm512_min_epi8(fours, limit), _mm512_sub_epi8(_mm512_setzero_si512(), limit));
+    sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(1), fours);
+    _mm512_storeu_si512(to, _mm512_xor_si512(fours, flips));
+    to += stepBytes;
   }
-  if (sums) _mm512_mask_storeu_epi32(sums, inside, total);
+};
+
+// From four 32-bit elements of each of 16 vectors to 16 vectors of each of four elements.
+EXACT_AVX512 static inline void turn(const __m128i (&rows)[group], __m512i (&columns)[4]) {
+  __m512i r[4];
+  for (int i = 0; i < 4; i++) {
+    r[i] = _mm512_inserti32x4(_mm512_castsi128_si512(rows[i]), rows[i + 4], 1);
+    r[i] = _mm512_inserti32x4(_mm512_inserti32x4(r[i], rows[i + 8], 2), rows[i + 12], 3);
+  }
+  __m512i low01 = _mm512_unpacklo_epi32(r[0], r[1]);
+  __m512i high01 = _mm512_unpackhi_epi32(r[0], r[1]);
+  __m512i low23 = _mm512_unpacklo_epi32(r[2], r[3]);
+  __m512i high23 = _mm512_unpackhi_epi32(r[2], r[3]);
+  columns[0] = _mm512_unpacklo_epi64(low01, low23);
+  columns[1] = _mm512_unpackhi_epi64(low01, low23);
+  columns[2] = _mm512_unpacklo_epi64(high01, high23);
+  columns[3] = _mm512_unpackhi_epi64(high01, high23);
+}
+
+EXACT_AVX512 static inline __m512 largestAlong(const float* const (&x)[group], int length) {
+  __m128i folded[group];
+  for (int v = 0; v < group; v++) {
+    __m512 largest = _mm512_setzero_ps();
+    for (int k = 0; k < length; k += 16)
+      largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_maskz_loadu_ps(firstLanes(length - k), x[v] + k)));
+    __m256 half = _mm256_max_ps(_mm512_castps512_ps256(largest), _mm512_extractf32x8_ps(largest, 1));
+    folded[v] = _mm_castps_si128(_mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+  }
+  __m512i parts[4];
+  turn(folded, parts);
+  // Magnitudes are ordered as their bits are.
+  return _mm512_castsi512_ps(
+      _mm512_max_epi32(_mm512_max_epi32(parts[0], parts[1]), _mm512_max_epi32(parts[2], parts[3])));
+}
+
+// Vectors whose elements are neighbours.
+EXACT_AVX512 static inline Scale packAlong(const float* const (&x)[group], int length, int bits, Steps& steps) {
+  Scale scale = scaleOf(largestAlong(x, length), bits);
+  float down[group];
+  _mm512_storeu_ps(down, scale.down);
+  for (int k = 0; k < length; k += 16) {
+    __m128i quarters[group];
+    for (int v = 0; v < group; v++)
+      quarters[v] = _mm512_cvtsepi32_epi8(
+          quantised(_mm512_maskz_loadu_ps(firstLanes(length - k), x[v] + k), _mm512_set1_ps(down[v])));
+    __m512i fours[4];
+    turn(quarters, fours);
+    for (int f = 0; f < 4 && k + 4 * f < length; f++) steps.store(fours[f]);
+  }
+  return scale;
+}
+
+// Vectors that lie side by side, `stride` elements from one of their elements to the next.
+EXACT_AVX512 static inline Scale packAcross(const float* x, ptrdiff_t stride, int count, int length, int bits,
+                                            Steps& steps) {
+  const __mmask16 inside = firstLanes(count);
+  __m512 largest[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+  int k = 0;
+  for (; k + 4 <= length; k += 4)
+    for (int j = 0; j < 4; j++)
+      largest[j] = _mm512_max_ps(largest[j], _mm512_abs_ps(_mm512_maskz_loadu_ps(inside, x + (k + j) * stride)));
+  for (; k < length; k++)
+    largest[0] = _mm512_max_ps(largest[0], _mm512_abs_ps(_mm512_maskz_loadu_ps(inside, x + k * stride)));
+  Scale scale = scaleOf(_mm512_max_ps(_mm512_max_ps(largest[0], largest[1]), _mm512_max_ps(largest[2], largest[3])), bits);
+  // Within each quarter of a register: from four elements of each row to four rows of each element.
+  const __m512i turned = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  for (k = 0; k < length; k += 4) {
+    __m512i q[4];
+    for (int j = 0; j < 4; j++)
+      q[j] = k + j < length ? quantised(_mm512_maskz_loadu_ps(inside, x + (k + j) * stride), scale.down)
+                            : _mm512_setzero_si512();
+    __m512i rows = _mm512_packs_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+    steps.store(_mm512_shuffle_epi8(rows, turned));
+  }
+  return scale;
+}
+
+// Packs a group of vectors from `first` on; beyond the last one it packs anything. Returns the sums of their elements.
+EXACT_AVX512 static __m512i packGroup(const Vectors& vectors, int first, int length, int bits, int flip, uint8_t* to,
+                                      int stepBytes, float* scales) {
+  Steps steps{to, stepBytes, _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)),
+              _mm512_set1_epi8(static_cast<char>(flip)), _mm512_setzero_si512()};
+  Scale scale;
+  if (vectors.elementStride == 1) {
+    const float* x[group];
+    for (int v = 0; v < group; v++)
+      x[v] = vectors.source + (first + v < vectors.count ? first + v : vectors.count - 1) * vectors.vectorStride;
+    scale = packAlong(x, length, bits, steps);
+  } else
+    scale = packAcross(vectors.source + first * vectors.vectorStride, vectors.elementStride, vectors.count - first, length,
+                       bits, steps);
+  _mm512_storeu_ps(scales, scale.up);
+  return steps.sums;
 }
 
 EXACT_AVX512 void packLeft(const Vectors& vectors, int first, int length, int bits, uint8_t* packed, float* scales,
                            int32_t*) {
-  int count = vectors.count - first < leftPanel ? vectors.count - first : leftPanel;
-  const float* x = vectors.source + first * vectors.vectorStride;
-  if (vectors.elementStride == 1)
-    for (int v = 0; v < count; v++)
-      packAlong(x + v * vectors.vectorStride, length, bits, packed + 4 * v, 4 * leftPanel, 0x80, scales + v);
-  else
-    packAcross(x, vectors.elementStride, count, length, bits, 0x80, scales, nullptr, [=](int step, __m512i fours) EXACT_AVX512 {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(packed + step * 4 * leftPanel), _mm512_castsi512_si256(fours));
-    });
+  packGroup(vectors, first, length, bits, 0x80, packed, 4 * leftPanel, scales);
 }
 
 // A sum of products with a left operand that is 128 too large is too large by 128 times the sum of the right one.
 EXACT_AVX512 void packRight(const Vectors& vectors, int first, int length, int bits, uint8_t* packed, float* scales,
                             int32_t* corrections) {
-  int count = vectors.count - first < rightPanel ? vectors.count - first : rightPanel;
-  const float* x = vectors.source + first * vectors.vectorStride;
-  if (vectors.elementStride == 1)
-    for (int v = 0; v < count; v++)
-      corrections[v] =
-          packAlong(x + v * vectors.vectorStride, length, bits, packed + 4 * v, 4 * rightPanel, 0, scales + v);
-  else
-    for (int v = 0; v < count; v += 16)
-      packAcross(x + v, vectors.elementStride, count - v, length, bits, 0, scales + v, corrections + v,
-                 [=](int step, __m512i fours) EXACT_AVX512 {
-                   _mm512_storeu_si512(packed + step * 4 * rightPanel + 4 * v, fours);
-                 });
-  for (int v = 0; v < count; v++) corrections[v] *= -128;
+  for (int v = 0; v < rightPanel && first + v < vectors.count; v += group) {
+    __m512i sums = packGroup(vectors, first + v, length, bits, 0, packed + 4 * v, 4 * rightPanel, scales + v);
+    _mm512_storeu_si512(corrections + v, _mm512_mullo_epi32(sums, _mm512_set1_epi32(-128)));
+  }
 }
 
 EXACT_AVX512 static inline __m512 valuesOf(__m512i sums, __m512 leftScale, __m512 rightScales) {
@@ -180,39 +222,47 @@ EXACT_AVX512 static inline __m512 valuesOf(__m512i sums, __m512 leftScale, __m51
   return _mm512_maskz_mov_ps(isValue, x);
 }
 
-EXACT_AVX512 void tile(const uint8_t* a, const uint8_t* b, int paddedLength, const float* leftScales,
-                       const float* rightScales, const int32_t* rightCorrections, float* out, ptrdiff_t outStride,
-                       int rows, int columns) {
-  __m512i sums[leftPanel][2];
-  for (int i = 0; i < leftPanel; i++) {
-    sums[i][0] = _mm512_loadu_si512(rightCorrections);
-    sums[i][1] = _mm512_loadu_si512(rightCorrections + 16);
-  }
+// `height` rows by `width` registers of columns: as many sums as hide the latency of the products.
+template <int height, int width>
+EXACT_AVX512 static inline void multiply(const uint8_t* a, const uint8_t* b, int paddedLength, const float* leftScales,
+                                         const float* rightScales, const int32_t* rightCorrections, float* out,
+                                         ptrdiff_t outStride, int rows, int columns) {
+  __m512i sums[height][width];
+  for (int i = 0; i < height; i++)
+    for (int j = 0; j < width; j++) sums[i][j] = _mm512_loadu_si512(rightCorrections + 16 * j);
   for (int k = 0; k < paddedLength; k += 4) {
-    __m512i y0 = _mm512_loadu_si512(b);
-    __m512i y1 = _mm512_loadu_si512(b + 64);
-#pragma GCC unroll 8
-    for (int i = 0; i < leftPanel; i++) {
+    __m512i y[width];
+    for (int j = 0; j < width; j++) y[j] = _mm512_loadu_si512(b + 64 * j);
+#pragma GCC unroll 16
+    for (int i = 0; i < height; i++) {
       int32_t four;
       memcpy(&four, a + 4 * i, 4);
       __m512i x = _mm512_set1_epi32(four);
-      sums[i][0] = _mm512_dpbusd_epi32(sums[i][0], x, y0);
-      sums[i][1] = _mm512_dpbusd_epi32(sums[i][1], x, y1);
+#pragma GCC unroll 2
+      for (int j = 0; j < width; j++) sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], x, y[j]);
     }
     a += 4 * leftPanel;
     b += 4 * rightPanel;
   }
-  __mmask16 lower = columns >= 16 ? 0xffff : static_cast<__mmask16>((1 << columns) - 1);
-  __mmask16 upper = columns >= 32 ? 0xffff : columns <= 16 ? 0 : static_cast<__mmask16>((1 << (columns - 16)) - 1);
-  __m512 s0 = _mm512_loadu_ps(rightScales);
-  __m512 s1 = _mm512_loadu_ps(rightScales + 16);
-#pragma GCC unroll 8
-  for (int i = 0; i < leftPanel; i++) {
+#pragma GCC unroll 16
+  for (int i = 0; i < height; i++) {
     if (i >= rows) break;
     __m512 scale = _mm512_set1_ps(leftScales[i]);
-    _mm512_mask_storeu_ps(out + i * outStride, lower, valuesOf(sums[i][0], scale, s0));
-    _mm512_mask_storeu_ps(out + i * outStride + 16, upper, valuesOf(sums[i][1], scale, s1));
+#pragma GCC unroll 2
+    for (int j = 0; j < width; j++)
+      _mm512_mask_storeu_ps(out + i * outStride + 16 * j, firstLanes(columns - 16 * j),
+                            valuesOf(sums[i][j], scale, _mm512_loadu_ps(rightScales + 16 * j)));
   }
+}
+
+EXACT_AVX512 void tile(const uint8_t* a, const uint8_t* b, int paddedLength, const float* leftScales,
+                       const float* rightScales, const int32_t* rightCorrections, float* out, ptrdiff_t outStride,
+                       int rows, int columns) {
+  if (columns <= 16)
+    return multiply<16, 1>(a, b, paddedLength, leftScales, rightScales, rightCorrections, out, outStride, rows, columns);
+  for (int i = 0; i < rows; i += 8)
+    multiply<8, 2>(a + 4 * i, b, paddedLength, leftScales + i, rightScales, rightCorrections, out + i * outStride,
+                   outStride, rows - i, columns);
 }
 
 const Kernel kernel = {"avx512 vnni", leftPanel, rightPanel, 1, packLeft, packRight, tile};
