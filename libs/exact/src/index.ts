@@ -6,6 +6,10 @@ export {
   type RecordedTensor,
 } from './backend/recording.ts';
 export { type ExactBackendOptions, registerExactBackend } from './backend/register.ts';
+export { ComposedBackend } from './composed/composed-backend.ts';
+export { InnerBackendUnavailableError, TfjsNodeUnavailableError } from './composed/errors.ts';
+export { type ComposedBackendOptions, registerComposedBackend } from './composed/register.ts';
+export { loadTfjsNode, tfjsNodeFolder, tfjsNodeIsInstalled } from './composed/tfjs-node.ts';
 export { adamStep, dropoutMask, type DropoutPlace, momentumStep, sgdStep } from './backend/training.ts';
 export { type AdamOptions, adamCoefficients, type BetaPowers, initialBetaPowers } from './adam-coefficients.ts';
 export { contractionBits, contractionBlock, contractionRanges } from './contraction-ranges.ts';

@@ -1,6 +1,6 @@
 // Trains a test model and prints {losses, hash}: node test/train.ts MODEL BACKEND. Outside of Jest, whose contexts are slow.
 import { createHash } from 'node:crypto';
-import { exactBackend, type ExactName, tf, use } from './backends.ts';
+import { type BackendName, exactBackend, exactNames, tf, use } from './backends.ts';
 import { digitBatches, symbols, textBatches } from './data.ts';
 import { convolutionalModel, denseModel, recurrentModel, type TestModel, transformerModel } from './models.ts';
 
@@ -41,9 +41,10 @@ function train(model: TestModel, training: TrainingName): Trained {
 }
 
 if (import.meta.main) {
-  const [name, backend] = process.argv.slice(2) as [TrainingName, 'cpu' | ExactName];
+  const [name, backend] = process.argv.slice(2) as [TrainingName, BackendName];
   tf.enableProdMode();
   await use(backend);
   console.log(JSON.stringify(train(trainings[name].make(), name)));
-  if (backend !== 'cpu') await exactBackend(backend).kernels.dispose();
+  const exact = exactNames.find((name) => name === backend);
+  if (exact !== undefined) await exactBackend(exact).kernels.dispose();
 }

@@ -170,6 +170,7 @@ export class ExactBackend extends tf.KernelBackend {
       }
       values.set(source as Float32Array);
       if (values instanceof Float32Array) this.kernels.normalise(values, values);
+      else if (values instanceof Uint8Array) normaliseTruth(values);
     }
     this.#data.set(dataId, { values, dtype: type, refCount });
     this.#observer?.onData?.(this.#record({ dataId, shape, dtype }), values.slice());
@@ -236,6 +237,11 @@ export class ExactBackend extends tf.KernelBackend {
 export function tensorType(what: string, dtype: tf.DataType): TensorType {
   if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
   throw new UnsupportedArgumentError(what, `the type ${dtype} does not exist in exact/1; use float32, int32 or bool.`);
+}
+
+/** §2: bool tensors hold 0 or 1. */
+export function normaliseTruth(values: Uint8Array): void {
+  for (let i = 0; i < values.length; i++) if (values[i] !== 0) values[i] = 1;
 }
 
 /** Elements of a shape. */

@@ -31,7 +31,7 @@ export const definedKernels: KernelTable = {
 };
 
 /** Names of all kernels that TensorFlow.js may call: its exported constants hold them. */
-function kernelNames(): string[] {
+export function kernelNames(): string[] {
   const constants = Object.values(tf as unknown as Record<string, unknown>);
   return constants.filter((value): value is string => typeof value === 'string' && /^_?[A-Z]\w*$/.test(value));
 }

@@ -7,7 +7,7 @@ const { floor, max, min } = Math;
 const patchesAtOnce = 1 << 22;
 
 /** Row in x that a filter row sees, or -1 for none. The width works in the same way. */
-function sourceIndex(
+export function sourceIndex(
   outIndex: number,
   filterIndex: number,
   stride: number,

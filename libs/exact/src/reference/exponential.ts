@@ -3,10 +3,10 @@ import { add, bitsOf, div, floatOf, mul, N, polynomial, powerOfTwo, roundHalfEve
 
 const { fround, max, min } = Math;
 
-const log2e = fround(1.442695);
-const ln2High = fround(0.693145752);
-const ln2Low = fround(1.42860677e-6);
-const E = new Float32Array([1, 1, 0.499999851, 0.16666472, 4.16695364e-2, 8.37312452e-3, 1.37805939e-3]);
+export const log2e = fround(1.442695);
+export const ln2High = fround(0.693145752);
+export const ln2Low = fround(1.42860677e-6);
+export const E = new Float32Array([1, 1, 0.499999851, 0.16666472, 4.16695364e-2, 8.37312452e-3, 1.37805939e-3]);
 
 /** e^x of any float, before flush and saturation; from -70 and to 70 it no longer changes. */
 export function expCore(x: number): number {
@@ -18,12 +18,12 @@ export function expCore(x: number): number {
 
 export const exp = (x: number): number => N(expCore(x));
 
-const L = new Float32Array([
+export const L = new Float32Array([
   ...[3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1, 1.4249322787e-1],
   ...[-1.2420140846e-1, 1.167699874e-1, -1.151461031e-1, 7.0376836292e-2],
 ]);
-const lnHigh = fround(0.693359375);
-const lnLow = fround(2.1219444e-4);
+export const lnHigh = fround(0.693359375);
+export const lnLow = fround(2.1219444e-4);
 
 /** ln(x); whatever is below 2^-100 counts as 2^-100. */
 export function log(x: number): number {

@@ -10,7 +10,7 @@ export function sigmoid(x: number): number {
   return div(x >= 0 ? 1 : t, add(1, t));
 }
 
-const T = new Float32Array([
+export const T = new Float32Array([
   -3.33332819422e-1, 1.33314422036e-1, -5.37397155531e-2, 2.06390887954e-2, -5.70498872745e-3,
 ]);
 
@@ -25,10 +25,10 @@ export function tanh(x: number): number {
   return N(x < 0 ? -r : r);
 }
 
-const A = new Float32Array([
+export const A = new Float32Array([
   ...[1.28379166e-1, -3.76125336e-1, 1.12819925e-1, -2.67681349e-2, 4.99119423e-3, -5.96761703e-4],
 ]);
-const B = new Float32Array([
+export const B = new Float32Array([
   ...[-1.28717512e-1, -6.34846687e-1, -1.06777877e-1, 2.42546219e-2, -3.88396438e-3, 3.83197126e-4, -1.7285347e-5],
 ]);
 
@@ -40,13 +40,13 @@ export function erf(x: number): number {
   return N(x < 0 ? -y : y);
 }
 
-const sqrtTwo = fround(Math.SQRT2);
+export const sqrtTwo = fround(Math.SQRT2);
 export const gelu = (x: number): number => mul(x, mul(0.5, add(1, erf(div(x, sqrtTwo)))));
 
 export const softplus = (x: number): number => add(max(x, 0), log1p(exp(-abs(x))));
 
-const seluScale = fround(1.05070099);
-const seluScaleAlpha = fround(1.75809934);
+export const seluScale = fround(1.05070099);
+export const seluScaleAlpha = fround(1.75809934);
 
 /** One value and the operation's parameters to the result. */
 export const unaryFunctions: Record<UnaryOperation, (x: number, parameter0: number, parameter1: number) => number> = {

@@ -1,24 +1,22 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
-import type { UnaryOperation } from '../../kernels.ts';
+import type { MatMulShape, UnaryOperation } from '../../kernels.ts';
 import { type ExactBackend, type ExactTensor, sizeOf } from '../exact-backend.ts';
 import { floats, type Inputs, type KernelFunction, type KernelTable } from '../kernel.ts';
 import { applyBinary, applyUnary } from './elementwise.ts';
 
-interface MatMulAttributes {
+export interface MatMulAttributes {
   transposeA: boolean;
   transposeB: boolean;
 }
 
-/** §6, for batches of which one side may be a single matrix. */
-function matMul(
-  backend: ExactBackend,
+/** Operands of a product and its shape. @throws UnsupportedArgumentError if they do not fit */
+export function matMulOperands(
   kernel: string,
   inputs: Inputs,
-  attributes: MatMulAttributes,
-): ExactTensor<'float32'> {
+  { transposeA, transposeB }: MatMulAttributes,
+): { a: ExactTensor<'float32'>; b: ExactTensor<'float32'>; shape: MatMulShape; outShape: number[] } {
   const a = floats(kernel, inputs, 'a');
   const b = floats(kernel, inputs, 'b');
-  const { transposeA, transposeB } = attributes;
   const [aRows, aColumns] = matrixOf(a, transposeA);
   const [bRows, bColumns] = matrixOf(b, transposeB);
   const aBatch = a.shape.slice(0, -2);
@@ -30,13 +28,24 @@ function matMul(
       `[${a.shape.join(', ')}] cannot be multiplied by [${b.shape.join(', ')}] (transposeA ${String(transposeA)}, transposeB ${String(transposeB)}).`,
     );
   const batchShape = aCount >= bCount ? aBatch : bBatch;
-  const [out, values] = backend.output([...batchShape, aRows, bColumns], 'float32', aColumns > 0 ? 'any' : 'zeros');
-  if (values.length > 0 && aColumns > 0)
-    backend.kernels.matMul(values, backend.values(a), backend.values(b), {
-      ...{ batch: Math.max(aCount, bCount), m: aRows, k: aColumns, n: bColumns, transposeA, transposeB },
-      aBatchStride: aCount === 1 ? 0 : aRows * aColumns,
-      bBatchStride: bCount === 1 ? 0 : bRows * bColumns,
-    });
+  const shape = {
+    ...{ batch: Math.max(aCount, bCount), m: aRows, k: aColumns, n: bColumns, transposeA, transposeB },
+    aBatchStride: aCount === 1 ? 0 : aRows * aColumns,
+    bBatchStride: bCount === 1 ? 0 : bRows * bColumns,
+  };
+  return { a, b, shape, outShape: [...batchShape, aRows, bColumns] };
+}
+
+/** §6, for batches of which one side may be a single matrix. */
+function matMul(
+  backend: ExactBackend,
+  kernel: string,
+  inputs: Inputs,
+  attributes: MatMulAttributes,
+): ExactTensor<'float32'> {
+  const { a, b, shape, outShape } = matMulOperands(kernel, inputs, attributes);
+  const [out, values] = backend.output(outShape, 'float32', shape.k > 0 ? 'any' : 'zeros');
+  if (values.length > 0 && shape.k > 0) backend.kernels.matMul(values, backend.values(a), backend.values(b), shape);
   return out;
 }
 
@@ -45,7 +54,8 @@ function matrixOf(tensor: ExactTensor, transposed: boolean): [rows: number, colu
   return transposed ? [columns, rows] : [rows, columns];
 }
 
-const activations: Record<string, { operation: UnaryOperation; parameters?: [number, number] } | null> = {
+/** What fused kernels may end with, besides `prelu` and `leakyrelu`. */
+export const activations: Record<string, { operation: UnaryOperation; parameters?: [number, number] } | null> = {
   linear: null,
   relu: { operation: 'relu' },
   relu6: { operation: 'clip', parameters: [0, 6] },

@@ -1,10 +1,10 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
 import type { Reduction, ReductionExtent } from '../../kernels.ts';
 import { type ExactBackend, type ExactTensor, sizeOf, type TensorValues } from '../exact-backend.ts';
-import { floats, isFloat, type KernelFunction, type KernelTable, required } from '../kernel.ts';
+import { type Attributes, floats, isFloat, type KernelFunction, type KernelTable, required } from '../kernel.ts';
 import { moveElements, stridesOf } from '../movement.ts';
 
-interface ReductionAttributes {
+export interface ReductionAttributes {
   axis?: number | number[];
   /** The name that Max uses. */
   reductionIndices?: number | number[];
@@ -19,6 +19,31 @@ function axesOf(attributes: ReductionAttributes, rank: number): number[] {
   return [...new Set(list)].sort((a, b) => a - b);
 }
 
+/** How a reduction sees a tensor: as [outer, length, inner], after its axes were moved in `order` if that is given. */
+export interface ReductionLayout {
+  extent: ReductionExtent;
+  outShape: number[];
+  order?: number[];
+}
+
+export function reductionLayout(shape: readonly number[], attributes: ReductionAttributes): ReductionLayout {
+  const axes = axesOf(attributes, shape.length);
+  const kept = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const outShape =
+    (attributes.keepDims ?? false)
+      ? shape.map((length, axis) => (axes.includes(axis) ? 1 : length))
+      : kept.map((axis) => shape[axis] as number);
+  const lengths = (list: readonly number[]): number => sizeOf(list.map((axis) => shape[axis] as number));
+  const first = axes[0] ?? 0;
+  if (axes.every((axis, i) => axis === first + i)) {
+    const outer = sizeOf(shape.slice(0, first));
+    const inner = sizeOf(shape.slice(first + axes.length));
+    return { outShape, extent: { outer, length: lengths(axes), inner } };
+  }
+  // The order of a list over several axes is row-major over the reduced axes: they move to the end.
+  return { outShape, extent: { outer: lengths(kept), length: lengths(axes), inner: 1 }, order: [...kept, ...axes] };
+}
+
 /** Hands over x with its reduced axes side by side, as [outer, length, inner], and makes the output. */
 function reduceAxes<Type extends 'float32' | 'int32' | 'bool'>(
   backend: ExactBackend,
@@ -28,34 +53,21 @@ function reduceAxes<Type extends 'float32' | 'int32' | 'bool'>(
   dtype: Type,
   run: (out: TensorValues, x: TensorValues, extent: ReductionExtent) => void,
 ): ExactTensor<Type> {
-  const rank = x.shape.length;
-  const axes = axesOf(attributes, rank);
-  const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
-  const keepDims = attributes.keepDims ?? false;
-  const outShape = keepDims
-    ? x.shape.map((length, axis) => (axes.includes(axis) ? 1 : length))
-    : kept.map((axis) => x.shape[axis] as number);
+  const { extent, outShape, order } = reductionLayout(x.shape, attributes);
   const [out, values] = backend.output(outShape, dtype);
-  const lengths = (list: readonly number[]): number => sizeOf(list.map((axis) => x.shape[axis] as number));
-  const first = axes[0] ?? 0;
-  const sideBySide = axes.every((axis, i) => axis === first + i);
-  if (sideBySide) {
-    const outer = sizeOf(x.shape.slice(0, first));
-    const inner = sizeOf(x.shape.slice(first + axes.length));
-    run(values, backend.values(x), { outer, length: lengths(axes), inner });
+  if (order === undefined) {
+    run(values, backend.values(x), extent);
     return out;
   }
-  // The order of a list over several axes is row-major over the reduced axes: they move to the end.
   backend.withScratch((take) => {
     const turned = take(x.dtype === 'bool' ? 'uint8' : x.dtype, sizeOf(x.shape));
-    const order = [...kept, ...axes];
     const strides = stridesOf(x.shape);
     const shape = order.map((axis) => x.shape[axis] as number);
     moveElements(backend, kernel, turned, backend.values(x), {
       ...{ shape, outOffset: 0, outStrides: stridesOf(shape), xOffset: 0 },
       xStrides: order.map((axis) => strides[axis] as number),
     });
-    run(values, turned, { outer: lengths(kept), length: lengths(axes), inner: 1 });
+    run(values, turned, extent);
   });
   return out;
 }
@@ -131,18 +143,22 @@ const argKernel =
     });
   };
 
+/** Length of the last axis. @throws UnsupportedArgumentError if the attributes name another axis */
+export function lastAxis(kernel: string, shape: readonly number[], attributes: Attributes): number {
+  const { dim, axis = dim } = attributes as { dim?: number; axis?: number };
+  if (axis !== undefined && axis !== shape.length - 1 && axis !== -1)
+    throw new UnsupportedArgumentError(
+      kernel,
+      `it works along the last axis; transpose the input (axis is ${String(axis)}).`,
+    );
+  return shape.at(-1) ?? 1;
+}
+
 const softmaxKernel =
   (kernel: string, operation: 'softmax' | 'logSoftmax'): KernelFunction =>
   (backend, inputs, attributes) => {
     const logits = floats(kernel, inputs, 'logits');
-    const { dim, axis = dim } = attributes as { dim?: number; axis?: number };
-    const rank = logits.shape.length;
-    if (axis !== undefined && axis !== rank - 1 && axis !== -1)
-      throw new UnsupportedArgumentError(
-        kernel,
-        `it works along the last axis; transpose the input (axis is ${String(axis)}).`,
-      );
-    const columns = logits.shape[rank - 1] ?? 1;
+    const columns = lastAxis(kernel, logits.shape, attributes);
     const [out, values] = backend.output(logits.shape, 'float32', 'any');
     backend.kernels[operation](values, backend.values(logits), columns === 0 ? 0 : values.length / columns, columns);
     return out;

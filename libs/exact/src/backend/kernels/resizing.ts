@@ -1,12 +1,11 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
-import { sizeOf, type Take } from '../exact-backend.ts';
+import { sizeOf } from '../exact-backend.ts';
 import { type Attributes, floats, type KernelTable } from '../kernel.ts';
 
 /** For every pixel of an enlarged image the pixel that it shows: floor(y * inHeight / outHeight), in whole numbers. */
-function sourcePixels(take: Take, input: readonly number[], output: readonly number[]): Int32Array {
+export function sourcePixels(input: readonly number[], output: readonly number[], pixels: Int32Array): Int32Array {
   const [, inHeight = 0, inWidth = 0] = input;
   const [, outHeight = 0, outWidth = 0] = output;
-  const pixels = take('int32', outHeight * outWidth);
   for (let y = 0; y < outHeight; y++)
     for (let x = 0; x < outWidth; x++)
       pixels[y * outWidth + x] =
@@ -14,7 +13,7 @@ function sourcePixels(take: Take, input: readonly number[], output: readonly num
   return pixels;
 }
 
-function refuseCentres(kernel: string, attributes: Attributes): void {
+export function refuseCentres(kernel: string, attributes: Attributes): void {
   const { alignCorners, halfPixelCenters } = attributes as { alignCorners?: boolean; halfPixelCenters?: boolean };
   if (alignCorners === true || halfPixelCenters === true)
     throw new UnsupportedArgumentError(kernel, 'alignCorners and halfPixelCenters are not defined; leave them false.');
@@ -44,7 +43,7 @@ export const resizingKernels: KernelTable = {
     const [batch = 0, height = 0, width = 0, channels = 0] = images.shape;
     const [out, values] = backend.output([batch, ...size, channels], 'float32');
     backend.withScratch((take) => {
-      const pixels = sourcePixels(take, images.shape, out.shape);
+      const pixels = sourcePixels(images.shape, out.shape, take('int32', size[0] * size[1]));
       eachImage(batch, [values, backend.values(images)], (to, from) => {
         backend.kernels.gatherRows(to, from, pixels, height * width, channels);
       });
@@ -59,7 +58,7 @@ export const resizingKernels: KernelTable = {
     const [out, values] = backend.output(images.shape, 'float32');
     if (sizeOf(dy.shape) > 0)
       backend.withScratch((take) => {
-        const pixels = sourcePixels(take, images.shape, dy.shape);
+        const pixels = sourcePixels(images.shape, dy.shape, take('int32', sizeOf(dy.shape.slice(1, 3))));
         eachImage(batch, [values, backend.values(dy)], (to, from) => {
           backend.kernels.segmentSum(to, from, pixels, height * width, channels);
         });

@@ -1,25 +1,30 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
 import { type ExactTensor, sizeOf } from '../exact-backend.ts';
-import { floats, isFloat, type KernelFunction, type KernelTable, required } from '../kernel.ts';
+import { type Attributes, floats, isFloat, type KernelFunction, type KernelTable, required } from '../kernel.ts';
 import { tf } from '../tf.ts';
 
-function indicesOf(kernel: string, tensor: ExactTensor): ExactTensor<'int32'> {
+/** @throws UnsupportedArgumentError unless they are int32 */
+export function indicesOf(kernel: string, tensor: ExactTensor): ExactTensor<'int32'> {
   if (tensor.dtype !== 'int32') throw new UnsupportedArgumentError(kernel, 'its indices must be int32.');
   return tensor as ExactTensor<'int32'>;
 }
 
-const gather: KernelFunction = (backend, inputs, attributes) => {
-  const x = required(inputs, 'x');
-  const indices = indicesOf('GatherV2', required(inputs, 'indices'));
+/** x as [batchSize, outerSize, dimSize, sliceSize], of which indices choose along the third axis. */
+export function gatherShape(x: ExactTensor, indices: ExactTensor, attributes: Attributes) {
   const { axis, batchDims = 0 } = attributes as { axis: number; batchDims?: number };
   const parsedAxis = axis < 0 ? axis + x.shape.length : axis;
-  const info = tf.backend_util.segment_util.collectGatherOpShapeInfo(
+  return tf.backend_util.segment_util.collectGatherOpShapeInfo(
     x as unknown as tf.TensorInfo,
     indices as unknown as tf.TensorInfo,
     parsedAxis,
     batchDims,
   );
-  const { batchSize, outerSize, dimSize, sliceSize, outputShape } = info;
+}
+
+const gather: KernelFunction = (backend, inputs, attributes) => {
+  const x = required(inputs, 'x');
+  const indices = indicesOf('GatherV2', required(inputs, 'indices'));
+  const { batchSize, outerSize, dimSize, sliceSize, outputShape } = gatherShape(x, indices, attributes);
   const [out, values] = backend.output(outputShape, x.dtype);
   const all = backend.values(indices);
   const perBatch = all.length / batchSize;
@@ -42,12 +47,17 @@ const gather: KernelFunction = (backend, inputs, attributes) => {
   return out;
 };
 
+/** @throws UnsupportedArgumentError unless there is one id for each row */
+export function checkIds(x: ExactTensor, ids: ExactTensor): void {
+  if (ids.shape.length !== 1 || ids.shape[0] !== x.shape[0])
+    throw new UnsupportedArgumentError('UnsortedSegmentSum', 'it takes one id for each row of x.');
+}
+
 const unsortedSegmentSum: KernelFunction = (backend, inputs, attributes) => {
   const x = floats('UnsortedSegmentSum', inputs, 'x');
   const ids = indicesOf('UnsortedSegmentSum', required(inputs, 'segmentIds'));
   const { numSegments } = attributes as { numSegments: number };
-  if (ids.shape.length !== 1 || ids.shape[0] !== x.shape[0])
-    throw new UnsupportedArgumentError('UnsortedSegmentSum', 'it takes one id for each row of x.');
+  checkIds(x, ids);
   const inner = x.shape.slice(1);
   const [out, values] = backend.output([numSegments, ...inner], 'float32');
   backend.kernels.segmentSum(values, backend.values(x), backend.values(ids), numSegments, sizeOf(inner));

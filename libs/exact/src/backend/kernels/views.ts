@@ -1,31 +1,31 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
 import { N } from '../../reference/float.ts';
 import { type ExactBackend, type ExactTensor, sizeOf, tensorType, type TensorType } from '../exact-backend.ts';
-import { isFloat, type KernelFunction, type KernelTable, listOf, required } from '../kernel.ts';
+import { type Attributes, isFloat, type KernelFunction, type KernelTable, listOf, required } from '../kernel.ts';
 import { moveElements, stridesOf } from '../movement.ts';
 import { tf } from '../tf.ts';
 
 // Plain movement of data: no bit changes.
 
-const resolved = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
+/** An axis counted from the front. */
+export const resolved = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 
-const reshape: KernelFunction = (backend, inputs, attributes) => {
-  const x = required(inputs, 'x');
+/** @throws UnsupportedArgumentError if x has no such shape */
+export function reshaped(x: ExactTensor, attributes: Attributes): number[] {
   const { shape } = attributes as { shape: number[] };
   const size = sizeOf(x.shape);
   const known = sizeOf(shape.filter((length) => length !== -1));
   const wanted = shape.map((length) => (length === -1 ? size / known : length));
   if (sizeOf(wanted) !== size)
     throw new UnsupportedArgumentError('Reshape', `[${x.shape.join(', ')}] has no shape [${shape.join(', ')}].`);
-  return backend.view(x, wanted);
-};
+  return wanted;
+}
 
-const expandDims: KernelFunction = (backend, inputs, attributes) => {
-  const x = required(inputs, 'input');
+export function expanded(x: ExactTensor, attributes: Attributes): number[] {
   const { dim } = attributes as { dim: number };
   const axis = dim < 0 ? x.shape.length + dim + 1 : dim;
-  return backend.view(x, x.shape.toSpliced(axis, 0, 1));
-};
+  return x.shape.toSpliced(axis, 0, 1);
+}
 
 /** §2: float to int32 truncates and saturates. */
 function convert(value: number, to: TensorType): number {
@@ -83,8 +83,8 @@ function sliceOf(backend: ExactBackend, kernel: string, x: ExactTensor, begin: n
   return rearrange(backend, kernel, x, size, dot(begin, strides), strides);
 }
 
-const slice: KernelFunction = (backend, inputs, attributes) => {
-  const x = required(inputs, 'x');
+/** Where a slice starts and how long it is. @throws UnsupportedArgumentError if it leaves x */
+export function sliceBounds(x: ExactTensor, attributes: Attributes): [begin: number[], size: number[]] {
   const { begin, size } = attributes as { begin: number[]; size: number[] };
   const [start, lengths] = tf.slice_util.parseSliceParams(x as unknown as tf.TensorInfo, begin, size) as [
     number[],
@@ -97,11 +97,15 @@ const slice: KernelFunction = (backend, inputs, attributes) => {
         `begin [${begin.join(', ')}] and size [${size.join(', ')}] leave the shape [${x.shape.join(', ')}].`,
       );
   });
-  return sliceOf(backend, 'Slice', x, start, lengths);
+  return [start, lengths];
+}
+
+const slice: KernelFunction = (backend, inputs, attributes) => {
+  const x = required(inputs, 'x');
+  return sliceOf(backend, 'Slice', x, ...sliceBounds(x, attributes));
 };
 
-const stridedSlice: KernelFunction = (backend, inputs, attributes) => {
-  const x = required(inputs, 'x');
+export function stridedSliceInfo(x: ExactTensor, attributes: Attributes) {
   const a = attributes as unknown as {
     begin: number[];
     end: number[];
@@ -112,7 +116,7 @@ const stridedSlice: KernelFunction = (backend, inputs, attributes) => {
     newAxisMask: number;
     shrinkAxisMask: number;
   };
-  const info = tf.slice_util.sliceInfo(
+  return tf.slice_util.sliceInfo(
     x.shape,
     a.begin,
     a.end,
@@ -123,6 +127,11 @@ const stridedSlice: KernelFunction = (backend, inputs, attributes) => {
     a.newAxisMask,
     a.shrinkAxisMask,
   );
+}
+
+const stridedSlice: KernelFunction = (backend, inputs, attributes) => {
+  const x = required(inputs, 'x');
+  const info = stridedSliceInfo(x, attributes);
   if (info.isIdentity) return backend.view(x, info.finalShape);
   const strides = stridesOf(x.shape);
   const lengths = tf.slice_util.computeOutShape(info.begin, info.end, info.strides);
@@ -291,8 +300,14 @@ export const viewKernels: KernelTable = {
     const x = required(inputs, 'x');
     return backend.view(x, x.shape);
   },
-  Reshape: reshape,
-  ExpandDims: expandDims,
+  Reshape: (backend, inputs, attributes) => {
+    const x = required(inputs, 'x');
+    return backend.view(x, reshaped(x, attributes));
+  },
+  ExpandDims: (backend, inputs, attributes) => {
+    const x = required(inputs, 'input');
+    return backend.view(x, expanded(x, attributes));
+  },
   Cast: cast,
   Transpose: transpose,
   Slice: slice,
