@@ -61,53 +61,134 @@ function patchLength(): i32 {
 
 /** Position in the input of what lies `spread` steps into the dilated input, or -1. */
 function sourceIndex(spread: i32, inputDilation: i32, size: i32): i32 {
+  if (inputDilation == 1) return spread < size ? max(spread, -1) : -1;
   if (spread < 0 || spread % inputDilation != 0) return -1;
   const index = spread / inputDilation;
   return index < size ? index : -1;
 }
 
-/** Writes the patches from `first` on as rows. */
-function writePatches(to: usize, x: usize, first: i32, count: i32): void {
-  const channelBytes = (<usize>inChannels()) << 2;
-  const rowBytes = <usize>filterWidth() * channelBytes;
-  for (let p = first; p < first + count; p++) {
-    const outX = p % outWidth();
-    const outY = (p / outWidth()) % outHeight();
-    const item = p / (outWidth() * outHeight());
-    const left = outX * strideWidth() - padLeft();
-    for (let kh = 0; kh < filterHeight(); kh++) {
-      const y = sourceIndex(
-        outY * strideHeight() + kh * dilationHeight() - padTop(),
-        inputDilationHeight(),
-        inHeight(),
-      );
-      if (y < 0) {
-        memory.fill(to, 0, rowBytes);
-        to += rowBytes;
-        continue;
-      }
-      const line = x + <usize>((item * inHeight() + y) * inWidth()) * channelBytes;
-      if (dilationWidth() == 1 && inputDilationWidth() == 1) {
-        // Neighbours in the filter are neighbours in the input.
-        const before = min(max(-left, 0), filterWidth());
-        const end = max(min(inWidth() - left, filterWidth()), before);
-        if (before > 0) fillZero(to, <usize>before * channelBytes);
-        copyFloats(
-          to + <usize>before * channelBytes,
-          line + <usize>(left + before) * channelBytes,
-          <usize>(end - before) * channelBytes,
-        );
-        if (end < filterWidth()) fillZero(to + <usize>end * channelBytes, <usize>(filterWidth() - end) * channelBytes);
-        to += rowBytes;
-      } else
-        for (let kw = 0; kw < filterWidth(); kw++) {
-          const at = sourceIndex(left + kw * dilationWidth(), inputDilationWidth(), inWidth());
-          if (at < 0) fillZero(to, channelBytes);
-          else copyFloats(to, line + <usize>at * channelBytes, channelBytes);
-          to += channelBytes;
-        }
-    }
+/** `count` pixels of a line from `at` on, with zeros outside of it. */
+function copyPixels(to: usize, line: usize, at: i32, count: i32, width: i32, channelBytes: usize): void {
+  if (at >= 0 && at + count <= width) {
+    copyFloats(to, line + <usize>at * channelBytes, <usize>count * channelBytes);
+    return;
   }
+  const before = min(max(-at, 0), count);
+  const end = max(min(width - at, count), before);
+  fillZero(to, <usize>before * channelBytes);
+  copyFloats(
+    to + <usize>before * channelBytes,
+    line + <usize>(at + before) * channelBytes,
+    <usize>(end - before) * channelBytes,
+  );
+  fillZero(to + <usize>end * channelBytes, <usize>(count - end) * channelBytes);
+}
+
+/** The line of the input that a row of the filter sees from a row of the output (of all images), or 0 outside. */
+function lineOf(x: usize, row: i32, kh: i32): usize {
+  const outY = row % outHeight();
+  const spread = outY * strideHeight() + kh * dilationHeight() - padTop();
+  const y = sourceIndex(spread, inputDilationHeight(), inHeight());
+  if (y < 0) return 0;
+  return x + ((<usize>(((row / outHeight()) * inHeight() + y) * inWidth() * inChannels())) << 2);
+}
+
+/** Of neighbouring patches in one row of the output, from (row, outX) on, what one row of the filter sees. */
+function writeFilterRow(to: usize, x: usize, row: i32, outX: i32, kh: i32, count: i32, patchBytes: usize): void {
+  const channelBytes = (<usize>inChannels()) << 2;
+  const wide = filterWidth();
+  const width = inWidth();
+  const stride = strideWidth();
+  const dilation = dilationWidth();
+  const inputDilation = inputDilationWidth();
+  const areNeighbours = dilation == 1 && inputDilation == 1;
+  const line = lineOf(x, row, kh);
+  let left = outX * stride - padLeft();
+  for (let p = 0; p < count; p++) {
+    if (line == 0) fillZero(to, <usize>wide * channelBytes);
+    else if (areNeighbours) copyPixels(to, line, left, wide, width, channelBytes);
+    else
+      for (let kw = 0; kw < wide; kw++) {
+        const at = sourceIndex(left + kw * dilation, inputDilation, width);
+        const pixel = to + <usize>kw * channelBytes;
+        if (at < 0) fillZero(pixel, channelBytes);
+        else copyFloats(pixel, line + <usize>at * channelBytes, channelBytes);
+      }
+    left += stride;
+    to += patchBytes;
+  }
+}
+
+/** Writes the patches from `first` on, one after another. */
+function writePatches(to: usize, x: usize, first: i32, count: i32): void {
+  const patchBytes = (<usize>patchLength()) << 2;
+  const rowBytes = (<usize>(filterWidth() * inChannels())) << 2;
+  const end = first + count;
+  for (let p = first; p < end;) {
+    const outX = p % outWidth();
+    const run = min(outWidth() - outX, end - p);
+    for (let kh = 0; kh < filterHeight(); kh++)
+      writeFilterRow(to + <usize>kh * rowBytes, x, p / outWidth(), outX, kh, run, patchBytes);
+    to += <usize>run * patchBytes;
+    p += run;
+  }
+}
+
+/** The same side by side, for one channel: an element of neighbouring patches is neighbouring pixels. */
+function writePatchesAcross(to: usize, x: usize, first: i32, count: i32): void {
+  const areNeighbours = strideWidth() == 1 && inputDilationWidth() == 1;
+  const end = first + count;
+  for (let kh = 0; kh < filterHeight(); kh++)
+    for (let kw = 0; kw < filterWidth(); kw++)
+      for (let p = first; p < end;) {
+        const outX = p % outWidth();
+        const run = min(outWidth() - outX, end - p);
+        const line = lineOf(x, p / outWidth(), kh);
+        const left = outX * strideWidth() + kw * dilationWidth() - padLeft();
+        if (line == 0) fillZero(to, (<usize>run) << 2);
+        else if (areNeighbours) copyPixels(to, line, left, run, inWidth(), 4);
+        else
+          for (let i = 0; i < run; i++) {
+            const at = sourceIndex(left + i * strideWidth(), inputDilationWidth(), inWidth());
+            store<f32>(to + ((<usize>i) << 2), at < 0 ? 0 : load<f32>(line + ((<usize>at) << 2)));
+          }
+        to += (<usize>run) << 2;
+        p += run;
+      }
+}
+
+/** Packs `count` patches from `first` on, or (for the filter's gradient) their elements, as a left operand. */
+function packPatches(
+  x: usize,
+  first: i32,
+  count: i32,
+  takesElements: bool,
+  bits: i32,
+  room: usize,
+  packed: usize,
+  scales: usize,
+  corrections: usize,
+): void {
+  const areAcross = inChannels() == 1;
+  if (areAcross) writePatchesAcross(room, x, first, count);
+  else writePatches(room, x, first, count);
+  const length = patchLength();
+  const apart = (<usize>(areAcross ? count : length)) << 2;
+  const areRows = areAcross == takesElements;
+  packOperand(
+    room,
+    areRows ? apart : 4,
+    areRows ? 4 : apart,
+    takesElements ? length : count,
+    takesElements ? count : length,
+    0,
+    takesElements ? packUnits(length, count) : packUnits(count, length),
+    leftPanel,
+    bits,
+    packed,
+    scales,
+    corrections,
+  );
 }
 
 /**
@@ -127,21 +208,7 @@ export function convolveRows(begin: i32, end: i32, thread: i32): void {
   for (let unit = begin; unit < end; unit++) {
     const first = unit * argument(21);
     const m = min(argument(21), total - first);
-    writePatches(scratch, addressArgument(17), first, m);
-    packOperand(
-      scratch,
-      (<usize>k) << 2,
-      4,
-      m,
-      k,
-      0,
-      packUnits(m, k),
-      leftPanel,
-      argument(22),
-      packed,
-      scales,
-      corrections,
-    );
+    packPatches(addressArgument(17), first, m, false, argument(22), scratch, packed, scales, corrections);
     setContraction(
       packed,
       scales,
@@ -176,21 +243,7 @@ export function convolveFilterBlocks(begin: i32, end: i32, thread: i32): void {
   for (let unit = begin; unit < end; unit++) {
     const first = unit * block;
     const k = min(block, total - first);
-    writePatches(scratch, addressArgument(17), first, k);
-    packOperand(
-      scratch,
-      4,
-      (<usize>m) << 2,
-      m,
-      k,
-      0,
-      packUnits(m, k),
-      leftPanel,
-      argument(20),
-      packed,
-      scales,
-      corrections,
-    );
+    packPatches(addressArgument(17), first, k, true, argument(20), scratch, packed, scales, corrections);
     const dy = addressArgument(18) + <usize>first * stride;
     packOperand(dy, 4, stride, n, k, 0, packUnits(n, k), rightPanel, argument(21), right, rightScales, 0);
     setContraction(packed, scales, corrections, right, rightScales, m, k, n, 0);
