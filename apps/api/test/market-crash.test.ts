@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive } from '@cotrain/processes';
 import pg from 'pg';
 import { addPool } from './add-pool.ts';
 import { type EngineHostOptions, EngineProcess } from './engine-process.ts';
@@ -277,13 +278,4 @@ describe('a market whose processes are killed', () => {
 function trainersOf(workdir: string): number[] {
   const file = join(workdir, 'runs');
   return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n').map(Number) : [];
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !readFileSync(`/proc/${String(pid)}/stat`, 'utf8').includes(') Z ');
-  } catch {
-    return false; // it is gone
-  }
 }

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { endWithThisProcess } from '@cotrain/processes';
 import { HDNodeWallet, JsonRpcProvider, Mnemonic } from 'ethers';
 import { AnvilStartError } from './errors.ts';
 
@@ -11,6 +12,9 @@ type Hex = `0x${string}`;
 
 /** Anvil's public test phrase: its keys are known to everybody and hold no value anywhere. */
 const testPhrase = 'test test test test test test test test test test test junk';
+
+/** A chain writes its state when it ends. */
+const graceSeconds = 30;
 
 export interface AnvilOptions {
   /** 0 (the default) takes a free port. */
@@ -74,7 +78,7 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
   child.once('error', (error) => {
     failure = error;
   });
-  const letGo = endWithThisProcess(child);
+  const letGo = endWithThisProcess(child, graceSeconds);
 
   const rpcUrl = `http://127.0.0.1:${String(port)}`;
   const deadline = performance.now() + startTimeoutMs;
@@ -104,33 +108,6 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
       letGo();
     },
   };
-}
-
-/**
- * Ends the child, with its state written, when this process ends in whatever way: when it is killed, the pipe to the
- * watchdog breaks. Returns what lets go of it.
- */
-function endWithThisProcess(child: ChildProcess): () => void {
-  const end = (): void => {
-    child.kill('SIGTERM');
-  };
-  process.once('exit', end);
-  const watchdog =
-    process.platform === 'win32' || child.pid === undefined
-      ? null
-      : spawn('/bin/sh', ['-c', 'read _; kill -TERM "$0" 2>/dev/null', String(child.pid)], {
-          stdio: ['pipe', 'ignore', 'ignore'],
-          detached: true,
-        });
-  // Neither is a reason for this process to stay.
-  watchdog?.unref();
-  (watchdog?.stdin as Socket | null | undefined)?.unref();
-  const letGo = (): void => {
-    process.off('exit', end);
-    watchdog?.kill('SIGKILL');
-  };
-  child.once('exit', letGo); // its process id may soon be another's
-  return letGo;
 }
 
 /** The accounts that a local chain funds. */

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { link, readFile, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive } from '@cotrain/processes';
 import { ChainError } from './errors.ts';
 
 /** Another process holds the file. */
@@ -67,24 +67,5 @@ async function create(file: string): Promise<boolean> {
     throw error;
   } finally {
     await rm(prepared, { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'; // it lives, and belongs to somebody else
-  }
-  return !isZombie(pid);
-}
-
-/** Ended, but not yet waited for by its parent: such a process writes nothing any more. */
-function isZombie(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
-    return stat.charAt(stat.lastIndexOf(')') + 2) === 'Z';
-  } catch {
-    return false; // no /proc on this system, or it is gone by now: the next look tells
   }
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { isAlive } from '@cotrain/processes';
 import { Wallet } from 'ethers';
 import { startAnvil, testAccounts } from '../src/anvil.ts';
 import { AnvilStartError } from '../src/errors.ts';
@@ -18,15 +19,6 @@ beforeEach(() => {
 afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false; // ESRCH: gone
-  }
-};
 
 describe('the local chain', () => {
   it('funds its accounts and keeps what happened across a restart', async () => {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { endWithThisProcess } from '@cotrain/processes';
 import { onLines } from './bounded-lines.ts';
 
 /** How a process ended. */
@@ -26,11 +27,6 @@ const graceSeconds = 30;
  * the process, also if the one that started it died in between.
  */
 const recordPid = 'printf %s "$$" > "$0.new" && mv "$0.new" "$0" && exec "$@"';
-/** Ends a process when the pipe to the one that started it breaks, for whatever reason. */
-const watch =
-  'read -r _; kill -TERM "$0" 2>/dev/null; left=$1; ' +
-  'while [ "$left" -gt 0 ] && kill -0 "$0" 2>/dev/null; do sleep 1; left=$((left - 1)); done; kill -KILL "$0" 2>/dev/null';
-
 /**
  * Starts a command that reports by JSON lines on standard output. Lines that are no JSON objects, or too long, are
  * ignored. The command does not outlive this process, not even if this process is killed.
@@ -46,13 +42,7 @@ export function startJsonLinesProcess(
     passedOn.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
-  const watchdog =
-    child.pid === undefined
-      ? null
-      : spawn('/bin/sh', ['-c', watch, String(child.pid), String(graceSeconds)], {
-          stdio: ['pipe', 'ignore', 'ignore'],
-          env: { PATH: process.env['PATH'] },
-        });
+  endWithThisProcess(child, graceSeconds);
   let lastWords = '';
   child.stderr.on('data', (chunk: Buffer) => {
     lastWords = (lastWords + chunk.toString()).slice(-maxLastWords);
@@ -69,8 +59,6 @@ export function startJsonLinesProcess(
       resolve({ code, signal, lastWords: lastWords.trim() });
     });
   });
-  // Nothing to watch any more; its process id may soon be another's.
-  child.once('exit', () => watchdog?.kill('SIGKILL'));
   return { child, ended };
 }
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isAlive } from '@cotrain/processes';
 import { eventually } from '../../test/eventually.ts';
 import { type Behaviour, schedulerContract, type SchedulerHarness } from '../../test/scheduler-contract.ts';
 import { createDatabase, type Database } from '../database/database.ts';
@@ -128,14 +129,6 @@ const pidsOf = (name: string): number[] => {
   const file = join(folder, name, 'starts');
   return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n').map(Number) : [];
 };
-const alive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return !readFileSync(`/proc/${String(pid)}/stat`, 'utf8').includes(') Z ');
-  } catch {
-    return false; // it is gone
-  }
-};
 const observe = (name: string): ReturnType<SchedulerHarness['observe']> =>
   database.prisma.trainingJob.findUnique({ where: { name } });
 
@@ -145,9 +138,9 @@ schedulerContract('the scheduler of local processes', () => {
     start: (replica) => start(replica),
     job: (behaviour: Behaviour, changes) => makeJob(behaviour, changes),
     observe,
-    workers: (name) => Promise.resolve(pidsOf(name).filter(alive).length),
+    workers: (name) => Promise.resolve(pidsOf(name).filter(isAlive).length),
     killWorker: async (name) => {
-      const pid = await eventually('a worker', () => pidsOf(name).filter(alive)[0]);
+      const pid = await eventually('a worker', () => pidsOf(name).filter(isAlive)[0]);
       process.kill(pid, 'SIGKILL');
     },
     loseDisk: (name) => {
@@ -201,8 +194,8 @@ describe('local processes', () => {
     const scheduler = start('first');
     await scheduler.ensure(job);
     await eventually('the new trainer', () => pidsOf(job.name).length === 2);
-    expect(pidsOf(job.name).filter(alive)).toHaveLength(1);
-    expect(alive(orphan.pid ?? 0)).toBe(false);
+    expect(pidsOf(job.name).filter(isAlive)).toHaveLength(1);
+    expect(isAlive(orphan.pid ?? 0)).toBe(false);
     expect(readFileSync(join(workdir, 'checkpoint'), 'utf8')).toBe('saved');
   });
 
@@ -214,7 +207,7 @@ describe('local processes', () => {
     writeFileSync(join(workdir, 'trainer.pid'), String(bystander.pid));
     await start('first').ensure(job);
     await eventually('the job', async () => (await observe(job.name))?.state === 'done');
-    expect(alive(bystander.pid ?? 0)).toBe(true);
+    expect(isAlive(bystander.pid ?? 0)).toBe(true);
     bystander.kill('SIGKILL');
   });
 
@@ -228,7 +221,7 @@ describe('local processes', () => {
     await database.prisma.trainingJob.update({ where: { name: first.name }, data: { state: 'stopped' } });
     const second = { ...makeJob('run'), name: first.name, offerId: first.offerId };
     await start('second').ensure(second);
-    await eventually('the second job', () => pidsOf(first.name).filter(alive).length === 1);
+    await eventually('the second job', () => pidsOf(first.name).filter(isAlive).length === 1);
     expect(pidsOf(first.name)).toHaveLength(1);
     expect(existsSync(join(folder, first.name, 'training.log'))).toBe(false);
   });
@@ -250,7 +243,7 @@ describe('local processes', () => {
     expect(await observe(before.name)).toBeNull();
     expect(await database.prisma.logBatch.findFirst({ where: { offerId } })).toBeNull();
     expect(await observe(after.name)).toMatchObject({ state: 'running', offerId });
-    expect(pidsOf(before.name).filter(alive)).toEqual([]);
+    expect(pidsOf(before.name).filter(isAlive)).toEqual([]);
   });
 
   test('a segment without a finite result is logged with its step', async () => {
@@ -292,13 +285,13 @@ describe('local processes', () => {
     const job = makeJob('run');
     const scheduler = start('first');
     await scheduler.ensure(job);
-    await eventually('the trainer', () => pidsOf(job.name).filter(alive).length === 1);
+    await eventually('the trainer', () => pidsOf(job.name).filter(isAlive).length === 1);
     // As if it had slept: another replica has taken the lease.
     await database.prisma.lease.update({
       where: { name: `job:${job.name}` },
       data: { holder: 'second', fence: { increment: 1 }, expiresAt: new Date(Date.now() + 60_000) },
     });
-    await eventually('the trainer to end', () => pidsOf(job.name).filter(alive).length === 0);
+    await eventually('the trainer to end', () => pidsOf(job.name).filter(isAlive).length === 0);
     expect(await observe(job.name)).toMatchObject({ state: 'running' });
   });
 });

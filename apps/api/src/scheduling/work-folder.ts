@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive } from '@cotrain/processes';
 
 /** A trainer of an earlier run is still on the folder and does not end. */
 export class WorkFolderBusyError extends Error {
@@ -75,18 +76,6 @@ async function isGone(pid: number, folder: string, waitMs: number): Promise<bool
 async function worksOn(pid: number, folder: string): Promise<boolean> {
   if (!isAlive(pid)) return false;
   return (await commandLine(pid)).includes(folder);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ESRCH') return false;
-    if (code === 'EPERM') return true;
-    throw error;
-  }
 }
 
 /** Empty for a process that has ended and was not waited for. */

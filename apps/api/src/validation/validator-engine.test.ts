@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Deployment } from '@cotrain/chain';
+import { isAlive } from '@cotrain/processes';
 import { eventually } from '../../test/eventually.ts';
 import { createDatabase, type Database } from '../database/database.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
@@ -152,13 +153,6 @@ test('a run whose round is over is ended', async () => {
   await tendUntil('the run', offer, 10, () => runs().length === 1);
   const [pid = 0] = runs();
   await engine.tend(offer, { block: 3, timestamp: 1_001 });
-  await eventually('its end', () => {
-    try {
-      process.kill(pid, 0);
-      return false;
-    } catch {
-      return true; // it is gone
-    }
-  });
+  await eventually('its end', () => !isAlive(pid));
   expect(submitted).toEqual([]);
 });

@@ -1,0 +1,2 @@
+export { isAlive, isSameProcess, type ProcessRecord, recordProcess } from './liveness.ts';
+export { endWithThisProcess } from './watchdog.ts';
