@@ -60,7 +60,7 @@ async function main(): Promise<void> {
     webOrigins: settings.API_WEB_ORIGINS,
     trustedProxies: settings.API_TRUSTED_PROXIES,
     workFolder: settings.API_WORK_FOLDER,
-    trainerCommands: { default: settings.API_TRAINER_COMMAND },
+    trainerCommands: { ...settings.API_POOL_TRAINER_COMMANDS, default: settings.API_TRAINER_COMMAND },
     validators: settings.API_VALIDATORS,
     keeper: settings.API_KEEPER ?? null,
     awardConfirmations: settings.API_AWARD_CONFIRMATIONS,

@@ -95,6 +95,16 @@ describe('settings', () => {
     expect(problem).toContain(remedy);
   });
 
+  test('give a pool a trainer command of its own', () => {
+    const own = '{"fast": ["node", "other.js"]}';
+    expect(readSettings({ ...good, API_POOL_TRAINER_COMMANDS: own }).API_POOL_TRAINER_COMMANDS).toEqual({
+      fast: ['node', 'other.js'],
+    });
+    expect(readSettings(good).API_POOL_TRAINER_COMMANDS).toEqual({});
+    for (const wrong of ['["node"]', '{"fast": "node"}', '{"fast": []}', '{'])
+      expect(problems({ API_POOL_TRAINER_COMMANDS: wrong })[0]).toMatch(/^API_POOL_TRAINER_COMMANDS is .*POOL/);
+  });
+
   test('show no secret in what they complain about', () => {
     const told = [
       ...problems({ DATABASE_URL: 'http://user:hunter2@host' }),

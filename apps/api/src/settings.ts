@@ -46,17 +46,15 @@ const whole = (from: number, to: number): z.ZodType<number> =>
     .regex(/^\d{1,9}$/, 'is no whole number')
     .transform(Number)
     .pipe(z.number().min(from).max(to));
-const command = z
-  .string()
-  .transform((text, context): unknown => {
-    try {
-      return JSON.parse(text);
-    } catch {
-      context.addIssue({ code: 'custom', message: 'is no JSON' });
-      return z.NEVER;
-    }
-  })
-  .pipe(z.array(z.string().min(1)).min(1));
+const json = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'is no JSON' });
+    return z.NEVER;
+  }
+});
+const command = z.array(z.string().min(1)).min(1);
 
 /** Every variable of the API server. docs/operating.md has the same table, checked by a test. */
 export const settingsTable = {
@@ -124,9 +122,14 @@ export const settingsTable = {
     remedy: 'name a folder that may be written to',
   },
   API_TRAINER_COMMAND: {
-    schema: command,
+    schema: json.pipe(command),
     meaning: 'command that runs the trainer, as a JSON list',
     remedy: 'write ["node", "apps/trainer/dist/main.js"] or the like',
+  },
+  API_POOL_TRAINER_COMMANDS: {
+    schema: json.pipe(z.record(z.string(), command)).default({}),
+    meaning: 'commands of pools that have a trainer of their own, as a JSON object of lists by pool name',
+    remedy: 'write {"POOL": ["node", "apps/trainer/dist/main.js"]} or the like',
   },
   API_VALIDATORS: {
     schema: list(address).default([]),

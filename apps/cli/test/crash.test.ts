@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { isAlive } from '../src/stack/stack-file.ts';
+import { isAlive } from '@cotrain/processes';
 import { collect, LocalStack, scratchFolder, start, writePoints } from './run-cli.ts';
 
 // Stopping, killing and starting the local stack in the middle of a job.
@@ -86,6 +86,22 @@ function children(): number[] {
   return (JSON.parse(readFileSync(file, 'utf8')) as { children: { pid: number }[] }).children.map(({ pid }) => pid);
 }
 
+/** Processes that work on a folder: their arguments or their environment name it. */
+function processesOf(folder: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid) || pid === String(process.pid) || !isAlive(Number(pid))) return false;
+    return ['cmdline', 'environ'].some((file) => readIfThere(`/proc/${pid}/${file}`).includes(folder));
+  });
+}
+
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return ''; // it ended meanwhile, or is somebody else's
+  }
+}
+
 it('stops in order on SIGTERM and goes on from there', async () => {
   const { step } = await trainedBeyond(100);
   const pids = children();
@@ -97,6 +113,19 @@ it('stops in order on SIGTERM and goes on from there', async () => {
   expect(after.step).toBeGreaterThan(step);
 }, 240_000);
 
+it('starts its API again when that was killed, and the job goes on', async () => {
+  const { step } = await trainedBeyond(0);
+  const killed = children();
+  const [, api = 0] = stack.services();
+  expect(killed).toContain(api);
+  process.kill(api, 'SIGKILL');
+  while (stack.services()[1] === api) await delay(100);
+  const after = await trainedBeyond(step);
+  expect(after.step).toBeGreaterThan(step);
+  expect(isAlive(stack.ready.pid)).toBe(true);
+  expect(children().filter(isAlive)).toHaveLength(killed.length);
+}, 240_000);
+
 it('cleans up after its main process was killed', async () => {
   const { step } = await trainedBeyond(0);
   const left = children();
@@ -106,6 +135,16 @@ it('cleans up after its main process was killed', async () => {
   stack = await LocalStack.up(dir);
   expect(left.filter(isAlive)).toEqual([]);
   await trainedBeyond(step);
+}, 240_000);
+
+it('leaves nothing running when its main process is killed', async () => {
+  const left = children();
+  const closed = once(stack.child, 'exit');
+  process.kill(stack.ready.pid, 'SIGKILL');
+  await closed;
+  while (left.some(isAlive)) await delay(100);
+  expect(processesOf(dir)).toEqual([]);
+  stack = await LocalStack.up(dir);
 }, 240_000);
 
 it('survives that every process is killed at once: the job is finished and the offer paid', async () => {
@@ -134,6 +173,5 @@ it('stops everything when it is interrupted while it starts', async () => {
   const { stdout } = await collect(child);
   expect(child.signalCode).toBeNull();
   expect(stdout).toContain('chain');
-  const survivors = spawn('ps', ['-o', 'pid=', '-g', String(child.pid)]);
-  expect((await collect(survivors)).stdout.trim()).toBe('');
+  expect(processesOf(join(scratch.path, 'early'))).toEqual([]);
 }, 120_000);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Wallet } from 'ethers';
+import type { StackFile } from '../src/stack/stack-file.ts';
 
 /** The command as a user starts it. */
 const command = join(import.meta.dirname, '../bin/cotrain.js');
@@ -105,11 +106,17 @@ export class LocalStack {
     return (await closed)[0];
   }
 
-  /** As a power cut does it: every process of the stack at once. */
+  /** As a power cut does it: the command, the API with its trainers and the signer at once. */
   async killAll(): Promise<void> {
     const closed = once(this.child, 'close');
-    process.kill(-(this.child.pid ?? 0), 'SIGKILL');
+    for (const pid of [this.child.pid ?? 0, ...this.services()]) process.kill(-pid, 'SIGKILL');
     await closed;
+  }
+
+  /** Signer and API, each of which leads a process group. */
+  services(): number[] {
+    const { signerPid, apiPid } = JSON.parse(readFileSync(join(this.dir, 'stack.json'), 'utf8')) as StackFile;
+    return [signerPid, apiPid];
   }
 }
 

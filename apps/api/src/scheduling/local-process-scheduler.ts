@@ -256,7 +256,8 @@ export class LocalProcessScheduler implements Scheduler {
     await takeWorkFolder(workdir, headerJson(job.header), stopGraceMs);
     signal.throwIfAborted();
     const { checkpointReference } = await this.write(job, lease, { attempts: { increment: 1 } });
-    const command = trainerCommands[job.poolName] ?? trainerCommands.default;
+    const own = Object.hasOwn(trainerCommands, job.poolName) ? trainerCommands[job.poolName] : undefined;
+    const command = own ?? trainerCommands.default;
     const recorder = new ProgressRecorder({ database, lease, job, logger, intervalMs: progressMs });
     let result: Result | null = null;
     let progressed = false;

@@ -155,10 +155,7 @@ export class Connection {
     return provider;
   }
 
-  private async endpoint(
-    endpoint: Endpoint,
-    name: Exclude<keyof StackFile, 'pid' | 'signerPid' | 'anvilPid' | 'identity'>,
-  ): Promise<string> {
+  private async endpoint(endpoint: Endpoint, name: Extract<keyof StackFile, `${string}Url`>): Promise<string> {
     const given = this.flags[endpoint];
     if (given !== undefined) return checkedUrl(given, `--${endpoint}`);
     this.local ??= findStack(this.flags.dir);

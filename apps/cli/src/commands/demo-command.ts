@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { pino } from 'pino';
+import type { LogLevel } from '../stack/api-process.ts';
 import { jsonLine } from '../terminal/result.ts';
 import { stopSignal } from '../terminal/stop-signal.ts';
 import { Story } from '../terminal/story.ts';
@@ -11,7 +12,7 @@ interface DemoFlags {
   json?: string | true;
   dir?: string;
   keep?: boolean;
-  logLevel: string;
+  logLevel: LogLevel;
 }
 
 const example = `
@@ -51,7 +52,7 @@ async function demo(flags: DemoFlags): Promise<void> {
   const { runDemo } = await import('../demo/demo.ts');
   try {
     const report = await runDemo({
-      stack: { folder, logger: pino({ level: flags.logLevel }, pino.destination(2)) },
+      stack: { folder, logger: pino({ level: flags.logLevel }, pino.destination(2)), logLevel: flags.logLevel },
       story,
       stopping,
       jsonFile: typeof flags.json === 'string' ? flags.json : undefined,

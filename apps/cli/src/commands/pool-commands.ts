@@ -16,6 +16,7 @@ import {
 import { poolPrice, type PoolPrice } from '../client/pool-price.ts';
 import { depositStake } from '../client/deposit-stake.ts';
 import { TokenBook } from '../client/token-book.ts';
+import type { LogLevel } from '../stack/api-process.ts';
 import { printResult } from '../terminal/result.ts';
 import { runPool } from './pool-run.ts';
 
@@ -36,7 +37,7 @@ export interface RunFlags extends CapacityFlags {
   fromBlock: number;
   confirmations: number;
   maxBond: bigint;
-  logLevel: string;
+  logLevel: LogLevel;
 }
 
 const registerExample = `

@@ -47,6 +47,7 @@ export async function runPool(flags: RunFlags): Promise<void> {
     confirmations: flags.confirmations,
     maxBondWei: flags.maxBond,
     logger: pino({ level: flags.logLevel }, pino.destination(2)),
+    logLevel: flags.logLevel,
   });
   try {
     const { id } = await registerPool(node.client, wallet.address, flags, price);

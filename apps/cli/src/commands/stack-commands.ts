@@ -1,13 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive } from '@cotrain/processes';
 import { type Command, Option } from 'commander';
 import { pino } from 'pino';
 import { Connection, dirOption, jsonOption } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
 import { port } from '../client/parse-value.ts';
+import type { LogLevel } from '../stack/api-process.ts';
 import type { Stack } from '../stack/stack.ts';
-import { findStack, isAlive, takeOver } from '../stack/stack-file.ts';
+import { findStack, takeOver } from '../stack/stack-file.ts';
 import { printResult } from '../terminal/result.ts';
 import { stopSignal } from '../terminal/stop-signal.ts';
 
@@ -17,7 +19,7 @@ interface UpFlags {
   rpcPort: number;
   storePort: number;
   databaseUrl?: string;
-  logLevel: string;
+  logLevel: LogLevel;
   json?: boolean;
 }
 
@@ -77,6 +79,7 @@ async function up(flags: UpFlags): Promise<void> {
   const stack = await startStack({
     folder: flags.dir,
     logger: pino({ level: flags.logLevel }, pino.destination(2)),
+    logLevel: flags.logLevel,
     apiPort: flags.port,
     rpcPort: flags.rpcPort,
     storePort: flags.storePort,
@@ -144,7 +147,7 @@ async function status(flags: { dir: string; api?: string; json?: boolean }): Pro
   }
   const part = (name: string): string => String(ready[name]);
   printResult(flags, { graphqlUrl, ...stack, ...ready }, () => [
-    `GraphQL  ${graphqlUrl}`,
+    `GraphQL  ${stack === null ? '' : `process ${String(stack.apiPid)}: `}${graphqlUrl}`,
     `chain    ${stack === null ? '' : `${stack.rpcUrl}: `}${part('chain')}`,
     `store    ${stack === null ? '' : `${stack.swarmUrl}: `}${part('swarm')}`,
     `signer   ${stack === null ? '' : `process ${String(stack.signerPid)}: `}${part('signer')}`,

@@ -3,37 +3,41 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { saveDeployment } from '@cotrain/chain';
 import { type SignerProcess, startSignerProcess } from './signer-process.ts';
 
 const address = (digit: string): `0x${string}` => `0x${digit.repeat(40)}`;
 
 let folder: string;
+let contracts: string;
 let umask: number;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'cotrain-signer-process-'));
+  contracts = mkdtempSync(join(tmpdir(), 'cotrain-contracts-'));
   umask = process.umask(0o002); // of users who share a group
 });
 afterEach(() => {
   process.umask(umask);
-  rmSync(folder, { recursive: true, force: true });
+  for (const each of [folder, contracts]) rmSync(each, { recursive: true, force: true });
 });
 
 const privateKey = `0x${'1'.repeat(64)}`;
 
-function start(onRestart?: () => void): Promise<SignerProcess> {
+async function start(onRestart?: () => void): Promise<SignerProcess> {
   return startSignerProcess({
     folder,
     rpcUrl: 'http://127.0.0.1:1',
-    deployment: {
+    deploymentFile: await saveDeployment(contracts, {
       chainId: 31_337,
       registry: address('1'),
       market: address('2'),
       quorum: address('3'),
       verifiers: {},
       deployedAtBlock: 0,
-    },
+    }),
     privateKeys: [privateKey],
     confirmations: 2,
+    logger: { debug: () => undefined, info: () => undefined, warn: () => undefined },
     ...(onRestart === undefined ? {} : { onRestart }),
   });
 }

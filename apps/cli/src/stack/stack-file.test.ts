@@ -4,15 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
-import {
-  findStack,
-  forgetProcesses,
-  isAlive,
-  processIdentity,
-  recordProcesses,
-  takeOver,
-  writeStackFile,
-} from './stack-file.ts';
+import { isAlive, recordProcess } from '@cotrain/processes';
+import { findStack, forgetProcesses, recordProcesses, takeOver, writeStackFile } from './stack-file.ts';
 
 const folders: string[] = [];
 const children: ChildProcess[] = [];
@@ -66,7 +59,7 @@ describe('a folder', () => {
     const child = await sleeper();
     await recordProcesses(folder, []);
     const file = join(folder, 'processes.json');
-    const owner = { pid: child.pid, identity: processIdentity(child.pid ?? 0) };
+    const owner = recordProcess(child.pid ?? 0);
     writeFileSync(file, JSON.stringify({ owner, children: [] }));
     await expect(takeOver(folder)).rejects.toThrow(`Process ${String(child.pid)} uses ${folder} already`);
     child.kill('SIGKILL');
@@ -83,12 +76,12 @@ describe('a folder', () => {
 });
 
 describe('the stack of a folder', () => {
-  const urls = { graphqlUrl: 'http://a/graphql', rpcUrl: 'http://b', swarmUrl: 'http://c', signerPid: 1 };
+  const urls = { graphqlUrl: 'http://a/graphql', rpcUrl: 'http://b', swarmUrl: 'http://c', apiPid: 1, signerPid: 2 };
 
   it('is found while its process lives', async () => {
     expect(await findStack(folder)).toBeNull();
     const child = await sleeper();
-    const stack = { pid: child.pid ?? 0, identity: processIdentity(child.pid ?? 0), ...urls };
+    const stack = { ...recordProcess(child.pid ?? 0), ...urls };
     await writeStackFile(folder, stack);
     expect(await findStack(folder)).toEqual(stack);
     await writeStackFile(folder, { ...stack, identity: 'another start' });

@@ -1,23 +1,17 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isSameProcess, type ProcessRecord, recordProcess } from '@cotrain/processes';
 import { CommandError, exitCodes } from '../client/errors.ts';
 
 /** What other commands find a running stack by. */
-export interface StackFile {
-  pid: number;
-  /** When the process started, so that another one with its number is not taken for it. */
-  identity: string | null;
+export interface StackFile extends ProcessRecord {
   graphqlUrl: string;
   rpcUrl: string;
   swarmUrl: string;
+  apiPid: number;
   signerPid: number;
-}
-
-interface ProcessRecord {
-  pid: number;
-  identity: string | null;
 }
 
 /** Processes that use a folder, written as soon as they run, so that what a kill leaves behind can be found. */
@@ -44,8 +38,8 @@ export async function writeStackFile(folder: string, stack: StackFile): Promise<
 /** Notes that this process uses the folder, with these children. */
 export async function recordProcesses(folder: string, children: readonly number[]): Promise<void> {
   await replaceFile(processFileOf(folder), {
-    owner: recordOf(process.pid),
-    children: children.map(recordOf),
+    owner: recordProcess(process.pid),
+    children: children.map(recordProcess),
   } satisfies FolderProcesses);
 }
 
@@ -77,44 +71,6 @@ export async function takeOver(folder: string): Promise<number> {
     if (isSameProcess(each)) process.kill(each.pid, 'SIGKILL');
   }
   return left.length;
-}
-
-function recordOf(pid: number): ProcessRecord {
-  return { pid, identity: processIdentity(pid) };
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-    // It is there, but somebody else's.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-  return !isZombie(pid);
-}
-
-/** When a process started, in the kernel's words; null where the system does not say. */
-export function processIdentity(pid: number): string | null {
-  return statFields(pid)?.[19] ?? null;
-}
-
-function isZombie(pid: number): boolean {
-  return statFields(pid)?.[0] === 'Z';
-}
-
-function isSameProcess({ pid, identity }: ProcessRecord): boolean {
-  return isAlive(pid) && (identity === null || processIdentity(pid) === identity);
-}
-
-/** The fields of /proc/PID/stat after the name, which may hold anything; null where there is no /proc. */
-function statFields(pid: number): string[] | null {
-  try {
-    const stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return null; // no Linux, or the process is gone: isAlive knows
-  }
 }
 
 async function replaceFile(file: string, value: unknown): Promise<void> {

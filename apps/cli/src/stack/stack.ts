@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
-import type { Api } from '@cotrain/api';
 import {
   type Anvil,
   deployContracts,
@@ -12,15 +13,18 @@ import {
   saveDeployment,
   startAnvil,
 } from '@cotrain/chain';
+import { recordProcess } from '@cotrain/processes';
 import { startSwarmStore, type SwarmStore } from '@cotrain/swarm';
 import { JsonRpcProvider, NonceManager, Wallet } from 'ethers';
 import { CommandError, exitCodes } from '../client/errors.ts';
+import { type ApiProcess, type LogLevel, startApiProcess } from './api-process.ts';
+import type { ServiceProcess } from './service-process.ts';
 import { type SignerProcess, startSignerProcess } from './signer-process.ts';
 import {
   findStack,
   forgetProcesses,
-  processIdentity,
   recordProcesses,
+  type StackFile,
   stackFileOf,
   takeOver,
   writeStackFile,
@@ -33,7 +37,10 @@ export const localRoles = { keeper: 0, payers: [1, 2, 3], pools: [4, 5, 6, 7], v
 export interface StackOptions {
   /** Everything that the stack keeps; the same folder goes on where it stopped. */
   folder: string;
+  /** Gets what the services log too. */
   logger: Logger;
+  /** Least important lines that the API logs. */
+  logLevel?: LogLevel;
   apiPort?: number;
   rpcPort?: number;
   storePort?: number;
@@ -53,7 +60,7 @@ export interface Stack {
   deployment: Deployment;
   store: SwarmStore;
   signer: SignerProcess;
-  api: Api;
+  api: ApiProcess;
   close(): Promise<void>;
 }
 
@@ -85,8 +92,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
   const leftovers = await takeOver(folder);
   if (leftovers > 0) say(`stopped    ${String(leftovers)} processes of a stack that was killed`);
-  // Nest, Prisma and TensorFlow take seconds to load: only a command that needs them waits.
-  const { startApi } = await import('@cotrain/api');
+  await assertFree(options.apiPort ?? 0);
 
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
@@ -117,7 +123,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     provider.pollingInterval = 200;
     closers.push(() => Promise.resolve(provider.destroy()));
 
-    const deployment = await ensureDeployment(folder, anvil, provider, { ...localParameters, ...options.parameters });
+    const parameters = { ...localParameters, ...options.parameters };
+    const { deployment, deploymentFile } = await ensureDeployment(folder, anvil, provider, parameters);
     say(`contracts  market ${deployment.market}, registry ${deployment.registry}, quorum ${deployment.quorum}`);
     const store = await startSwarmStore({ dir: join(folder, 'swarm'), port: options.storePort ?? 0 });
     closers.push(() => store.close());
@@ -127,59 +134,64 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const keyOf = (index: number): string => anvil.accounts[index]?.privateKey ?? '';
     const addressOf = (index: number): string => anvil.accounts[index]?.address ?? '';
     const privateKeys = [localRoles.keeper, ...localRoles.pools, ...localRoles.validators].map(keyOf);
+    const services: ServiceProcess[] = [];
+    let ready: (() => StackFile) | null = null;
+    const record = async (): Promise<void> => {
+      await recordProcesses(folder, [anvil.pid, ...services.map((service) => service.pid())]);
+      if (ready !== null) await writeStackFile(folder, ready());
+    };
+    const onRestart = (): void => {
+      record().catch((error: unknown) => {
+        options.logger.warn({ error: String(error) }, 'the new process could not be recorded');
+      });
+    };
     const signer = await startSignerProcess({
       folder: join(folder, 'signer'),
       rpcUrl,
-      deployment,
+      deploymentFile,
       privateKeys,
       confirmations: signerConfirmations,
-      onRestart: () => {
-        record().catch((error: unknown) => {
-          options.logger.warn({ error: String(error) }, 'the new signer could not be recorded');
-        });
-      },
+      logger: options.logger,
+      onRestart,
     });
-    const record = (): Promise<void> => recordProcesses(folder, [anvil.pid, signer.pid()]);
     closers.push(() => signer.close());
+    services.push(signer);
     await record();
     say(`signer     its own process (${String(signer.pid())}) with ${String(privateKeys.length)} keys`);
 
-    const api = await startApi({
+    const api = await startApiProcess({
+      folder,
       databaseUrl: options.databaseUrl,
-      pgliteFolder: join(folder, 'database'),
       rpcUrl,
-      deployment,
+      deploymentFile,
       swarmUrl,
-      signerUrl: signer.url,
-      signerToken: signer.token,
+      signer,
       port: options.apiPort ?? 0,
-      workFolder: join(folder, 'jobs'),
-      trainerCommands: { default: trainerCommand(), ...options.trainerCommands },
+      trainerCommand: trainerCommand(),
+      poolTrainerCommands: options.trainerCommands,
       validators: localRoles.validators.map(addressOf),
       keeper: addressOf(localRoles.keeper),
       awardConfirmations: 1,
       pollMs: 200,
+      readyPath: '/ready',
       logger: options.logger,
-    }).catch((cause: unknown) => {
-      if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
-      throw new CommandError(
-        exitCodes.failure,
-        `Port ${String(options.apiPort)} is taken by another program. Give another one with --port.`,
-        { cause },
-      );
+      logLevel: options.logLevel ?? 'warn',
+      onRestart,
     });
     closers.push(() => api.close());
+    services.push(api);
     say(
-      `API        GraphQL at ${api.graphqlUrl} on ${options.databaseUrl === undefined ? 'the embedded database' : 'PostgreSQL'}`,
+      `API        its own process (${String(api.pid())}), GraphQL at ${api.graphqlUrl} on ${options.databaseUrl === undefined ? 'the embedded database' : 'PostgreSQL'}`,
     );
-    await writeStackFile(folder, {
-      pid: process.pid,
-      identity: processIdentity(process.pid),
+    ready = () => ({
+      ...recordProcess(process.pid),
       graphqlUrl: api.graphqlUrl,
       rpcUrl: anvil.rpcUrl,
       swarmUrl: store.url,
+      apiPid: api.pid(),
       signerPid: signer.pid(),
     });
+    await record();
     return { anvil, provider, deployment, store, signer, api, close };
   } catch (error) {
     await close().catch((problem: unknown) => {
@@ -189,19 +201,40 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
+/** Looked at first: the API would say it only after seconds. @throws CommandError */
+async function assertFree(port: number): Promise<void> {
+  const server = createServer();
+  try {
+    const listening = once(server, 'listening');
+    server.listen(port, '127.0.0.1');
+    await listening;
+    const closed = once(server, 'close');
+    server.close();
+    await closed;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
+    throw new CommandError(
+      exitCodes.failure,
+      `Port ${String(port)} is taken by another program. Give another one with --port.`,
+      { cause },
+    );
+  }
+}
+
 async function ensureDeployment(
   folder: string,
   anvil: Anvil,
   provider: JsonRpcProvider,
   parameters: DeploymentParameters,
-): Promise<Deployment> {
+): Promise<{ deployment: Deployment; deploymentFile: string }> {
   const deployments = join(folder, 'deployments');
-  if (existsSync(join(deployments, `${String(anvil.chainId)}.json`))) {
+  const deploymentFile = join(deployments, `${String(anvil.chainId)}.json`);
+  if (existsSync(deploymentFile)) {
     const known = await loadDeployment(deployments, anvil.chainId);
-    if ((await provider.getCode(known.market)) !== '0x') return known;
+    if ((await provider.getCode(known.market)) !== '0x') return { deployment: known, deploymentFile };
   }
   const signer = new NonceManager(new Wallet(anvil.accounts[localRoles.keeper]?.privateKey ?? '', provider));
   const deployment = await deployContracts(signer, parameters);
   await saveDeployment(deployments, deployment);
-  return deployment;
+  return { deployment, deploymentFile };
 }

@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 
 /** Below everything that a person does at the machine. */
 const lowPriority = 10;
