@@ -74,10 +74,12 @@ export class EqualityComparison extends Comparison {
   }
 }
 
+/** A float32 with enough digits to tell it from its neighbours, and its bits. */
 function withBits(value: number): string {
   const view = new DataView(new ArrayBuffer(4));
   view.setFloat32(0, value);
-  return `${String(value)} (bits ${view.getUint32(0).toString(16).padStart(8, '0')})`;
+  const digits = Object.is(value, -0) ? '-0' : String(Number(value.toPrecision(9)));
+  return `${digits} (bits ${view.getUint32(0).toString(16).padStart(8, '0')})`;
 }
 
 /** Differences up to a tolerance are what float32 arithmetic does on another machine. */

@@ -87,7 +87,10 @@ export async function buildModel(
     parameters += shape.reduce((product, size) => product * size, 1);
     if (!(parameters <= bounds.maxParameters))
       throw new ProgramTooLargeError('number of weights', parameters, bounds.maxParameters);
-    const variable = addWeight.call(this, name, shape, dtype, zeros, ...rest);
+    // The variable takes over the zeros' data; the tensor itself would stay, and keep them when the variable moves on.
+    const variable = tf.tidy(
+      () => addWeight.call(this, name, shape, dtype, zeros, ...rest) as unknown as tf.TensorContainer,
+    ) as unknown as tfLayers.LayerVariable;
     initializers.set(variable, {
       className: initializer.getClassName(),
       config: (initializer.getConfig() ?? {}) as Record<string, unknown>,

@@ -43,7 +43,7 @@ export class SlotVariables {
   readonly #byKind: tf.Variable[][];
 
   constructor(slots: readonly string[], weights: readonly tf.Variable[]) {
-    this.#byKind = slots.map(() => weights.map((weight) => tf.variable(tf.zeros(weight.shape), false)));
+    this.#byKind = slots.map(() => weights.map((weight) => tf.tidy(() => tf.variable(tf.zeros(weight.shape), false))));
   }
 
   of(kind: number, index: number): tf.Variable {

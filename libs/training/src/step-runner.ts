@@ -104,14 +104,18 @@ export class StepRunner implements Runner {
     this.#random.step = step;
     return this.#guard(() => {
       const { inputs, targets } = this.#batch(rows, rowCount);
-      let metric: tf.Scalar | null = null;
-      const { value, grads } = tf.variableGrads(() => {
-        const measured = measure(this.#program, this.#predict(inputs, true), targets);
-        metric = measured.metric === null ? null : tf.keep(measured.metric);
-        return measured.loss;
-      }, this.#trained);
-      this.#optimizer.apply(this.#trained.map((variable) => gradientOf(grads, variable)));
-      return readResult(value, metric);
+      const kept: { metric: tf.Scalar | null } = { metric: null };
+      try {
+        const { value, grads } = tf.variableGrads(() => {
+          const { loss, metric } = measure(this.#program, this.#predict(inputs, true), targets);
+          kept.metric = metric === null ? null : tf.keep(metric);
+          return loss;
+        }, this.#trained);
+        this.#optimizer.apply(this.#trained.map((variable) => gradientOf(grads, variable)));
+        return readResult(value, kept.metric);
+      } finally {
+        kept.metric?.dispose();
+      }
     });
   }
 
@@ -174,6 +178,7 @@ export class StepRunner implements Runner {
     try {
       return work();
     } catch (cause) {
+      disposeTape();
       if (cause instanceof TrainerError) throw cause;
       if (cause instanceof UnsupportedKernelError) throw KernelMissingError.ofExact(cause);
       const message = cause instanceof Error ? cause.message : String(cause);
@@ -186,6 +191,13 @@ export class StepRunner implements Runner {
   }
 }
 
+/** TensorFlow.js keeps what a gradient needs until that is computed, and so for ever when the step fails before. */
+function disposeTape(): void {
+  const { state } = tf.engine();
+  for (const { saved } of state.activeTape ?? []) for (const tensor of saved ?? []) tensor.dispose();
+  state.activeTape = null as unknown as typeof state.activeTape;
+}
+
 function gradientOf(grads: tf.NamedTensorMap, variable: tf.Variable): tf.Tensor {
   const gradient = grads[variable.name];
   // A weight that the loss does not depend on has no gradient.
@@ -194,7 +206,6 @@ function gradientOf(grads: tf.NamedTensorMap, variable: tf.Variable): tf.Tensor 
 
 function readResult(loss: tf.Tensor, metric: tf.Scalar | null): BatchResult {
   const result = { loss: loss.dataSync()[0] ?? Number.NaN, metric: metric?.dataSync()[0] ?? 0 };
-  metric?.dispose();
   requireFinite(result.loss, 'the loss');
   requireFinite(result.metric, 'the metric');
   return result;

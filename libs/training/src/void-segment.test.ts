@@ -14,6 +14,7 @@ import { dense, gptJob, sequential, xorColumns, xorJob, xorRows } from './testin
 import { removeTemporaryDirectories, temporaryDirectory } from './testing/workdir.ts';
 import { TrainingInterruptedError } from './errors.ts';
 import type { ProgressEvent } from './progress.ts';
+import { tf } from './tf.ts';
 import { trainJob, type TrainOptions, type TrainResult } from './train-job.ts';
 import { UndefinedStepError } from './undefined-step.ts';
 import { type CommitmentVerdict, validateCommitment } from './validate.ts';
@@ -172,6 +173,15 @@ describe('a step without a finite result', () => {
     const trained = await trainHeader(store, changed);
     expect(trained.result.modelReference).toBe(initialStateReference);
     expect(await validate(trained)).toMatchObject({ vote: 'Valid' });
+  });
+
+  it('leaves nothing in memory, however many there are', async () => {
+    const rows = xorRows(200);
+    for (let row = 0; row < 200; row++) rows[9 * row + 8] = 7;
+    const before = tf.memory().numTensors;
+    const { events } = await train(xorJob({ train: rows }));
+    expect(events.filter(({ type }) => type === 'void-segment')).toHaveLength(3);
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   it('cannot be claimed where there is a result', async () => {
