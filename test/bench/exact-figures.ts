@@ -3,19 +3,13 @@ import {
   createNativeKernels,
   createWasmKernels,
   type ExactKernels,
+  loadTfjsNode,
   nativeIsAvailable,
   registerExactBackend,
+  TfjsNodeUnavailableError,
   type WasmKernels,
 } from '@cotrain/exact';
-import {
-  convolutionalModel,
-  denseModel,
-  loadTfjsNode,
-  type TestModel,
-  tf,
-  TfjsNodeMissingError,
-  transformerModel,
-} from '@cotrain/exact/testing';
+import { convolutionalModel, denseModel, type TestModel, tf, transformerModel } from '@cotrain/exact/testing';
 import type { BenchRow } from './bench-row.ts';
 
 const bench = 'exact';
@@ -111,7 +105,7 @@ async function peers(threads: number): Promise<Peer[]> {
     await loadTfjsNode();
     list.push({ name: tfNode, backend: 'tensorflow' });
   } catch (error) {
-    if (!(error instanceof TfjsNodeMissingError)) throw error;
+    if (!(error instanceof TfjsNodeUnavailableError)) throw error;
     console.log(`exact: its columns are left out: ${error.message}`);
   }
   return list;

@@ -24,7 +24,7 @@ async function longRun(task: string, implementation: string): Promise<LongRun | 
   } catch (error) {
     const { stderr } = error as { stderr?: string };
     // What this machine lacks is said and left out; anything else is a failure of the bench.
-    const missing = /(NativeUnavailableError|TfjsNodeMissingError): .*/.exec(stderr ?? '')?.[0];
+    const missing = /(NativeUnavailableError|TfjsNodeUnavailableError): .*/.exec(stderr ?? '')?.[0];
     if (missing === undefined) throw error;
     console.log(`exact-long: ${implementation} is left out: ${missing}`);
     return null;

@@ -1,23 +1,37 @@
 // Trains one task for thousands of steps and prints what came of it: node --expose-gc test/long-run.ts TASK IMPLEMENTATION [STEPS].
 // Bench exact-long compares the hash with libs/exact/vectors/long-runs.json, on several implementations.
 import { createHash } from 'node:crypto';
-import type { ExactBackend } from '../src/backend/exact-backend.ts';
 import { registerExactBackend } from '../src/backend/register.ts';
 import { adamStep } from '../src/backend/training.ts';
+import { registerComposedBackend } from '../src/composed/register.ts';
+import { loadTfjsNode } from '../src/composed/tfjs-node.ts';
 import { adamCoefficients, initialBetaPowers } from '../src/adam-coefficients.ts';
+import type { ExactKernels } from '../src/kernels.ts';
 import { createNativeKernels } from '../src/native/native-kernels.ts';
 import { createReferenceKernels } from '../src/reference/reference-kernels.ts';
 import { createWasmKernels } from '../src/wasm/wasm-kernels.ts';
 import { tf } from './backends.ts';
 import { makeTask, type TaskName, taskNames } from './tasks.ts';
 
-/** What can compute exact/1, each from sources of its own. */
-const implementations: Record<string, () => ExactBackend> = {
-  reference: () => registerExactBackend({ kernels: createReferenceKernels() }),
-  'wasm-scalar': () => registerExactBackend({ kernels: createWasmKernels({ variant: 'scalar', threads: 1 }) }),
-  'wasm-simd': () => registerExactBackend({ kernels: createWasmKernels({ variant: 'simd', threads: 1 }) }),
-  'wasm-relaxed': () => registerExactBackend({ kernels: createWasmKernels({ variant: 'relaxed', threads: 2 }) }),
-  native: () => registerExactBackend({ kernels: createNativeKernels({ threads: 2 }) }),
+interface Registered {
+  dispose(): void | Promise<void>;
+}
+
+function onKernels(kernels: ExactKernels): Registered {
+  return registerExactBackend({ kernels }).kernels;
+}
+
+/** What can compute exact/1. `native`, `wasm-*`, `tfjs-node` and `reference` share no code for their arithmetic. */
+const implementations: Record<string, () => Registered | Promise<Registered>> = {
+  reference: () => onKernels(createReferenceKernels()),
+  'wasm-scalar': () => onKernels(createWasmKernels({ variant: 'scalar', threads: 1 })),
+  'wasm-simd': () => onKernels(createWasmKernels({ variant: 'simd', threads: 1 })),
+  'wasm-relaxed': () => onKernels(createWasmKernels({ variant: 'relaxed', threads: 2 })),
+  native: () => onKernels(createNativeKernels({ threads: 2 })),
+  'tfjs-node': async () => {
+    await loadTfjsNode();
+    return registerComposedBackend({ on: 'tensorflow', name: 'exact' });
+  },
 };
 
 /** Steps whose numbers the committed hashes are of. */
@@ -38,8 +52,8 @@ export interface LongRun {
 }
 
 async function longRun(name: TaskName, implementation: string, steps: number): Promise<LongRun> {
-  const backend = implementations[implementation]?.();
-  if (backend === undefined) throw new Error(`IMPLEMENTATION is one of ${Object.keys(implementations).join(', ')}`);
+  const registered = await implementations[implementation]?.();
+  if (registered === undefined) throw new Error(`IMPLEMENTATION is one of ${Object.keys(implementations).join(', ')}`);
   await tf.setBackend('exact');
   await tf.ready();
   const { model, rate, batch, validate } = await makeTask(name, 1);
@@ -75,7 +89,7 @@ async function longRun(name: TaskName, implementation: string, steps: number): P
   for (const variable of [...model.variables, ...moments.flat()])
     hash.update(new Uint8Array(variable.dataSync<'float32'>().slice().buffer));
   const run = { hash: hash.digest('hex'), lastLoss: loss[0]!, validation: validate() };
-  await backend.kernels.dispose();
+  await registered.dispose();
   return { task: name, implementation, steps, ...run, stepsPerSecond: steps / seconds, ...grown };
 }
 

@@ -3,11 +3,11 @@
 import { contractionBlock } from '../src/contraction-ranges.ts';
 import type { ExactKernels, VectorLayout } from '../src/kernels.ts';
 import { registerExactBackend } from '../src/backend/register.ts';
+import { loadTfjsNode } from '../src/composed/tfjs-node.ts';
 import { blockExponents } from '../src/reference/contraction.ts';
 import { createWasmKernels } from '../src/wasm/wasm-kernels.ts';
 import { tf } from './backends.ts';
 import { makeTask, type TaskName, taskNames } from './tasks.ts';
-import { loadTfjsNode } from './tfjs-node.ts';
 
 export const variants = ['float32', '127x127', '127x63'] as const;
 export type Variant = (typeof variants)[number];

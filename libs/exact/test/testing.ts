@@ -3,4 +3,3 @@ export { tf } from './backends.ts';
 export { convolutionalModel, denseModel, type TestModel, transformerModel } from './models.ts';
 export type { LongRun } from './long-run.ts';
 export type { TaskName } from './tasks.ts';
-export { loadTfjsNode, TfjsNodeMissingError } from './tfjs-node.ts';
