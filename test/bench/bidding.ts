@@ -3,13 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { addPool, EngineProcess, ethToken, LocalMarket, SignerProcess } from '@cotrain/api/testing';
 import { interfaceOf, trainingMarketAbi } from '@cotrain/chain';
 import type { JobHeader } from '@cotrain/protocol';
 import { parseEther, parseUnits, Transaction } from 'ethers';
-import { EngineProcess } from '../../apps/api/test/engine-process.ts';
-import { addPool } from '../../apps/api/test/add-pool.ts';
-import { ethToken, LocalMarket } from '../../apps/api/test/local-market.ts';
-import { SignerProcess } from '../../apps/api/test/signer-process.ts';
 import type { BenchRow } from './bench-row.ts';
 
 const offersPerSecond = 50;

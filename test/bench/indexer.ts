@@ -1,11 +1,17 @@
+import {
+  createDatabase,
+  deployment,
+  type LogBody,
+  logDecoder,
+  marketAddress,
+  paidOffer,
+  quorumAddress,
+  SqlIndexerStore,
+  startPostgres,
+} from '@cotrain/api/testing';
 import { Indexer, rpcChainSource } from '@cotrain/chain';
 import pg from 'pg';
 import { keccak256, toBeHex } from 'ethers';
-import { createDatabase } from '../../apps/api/dist/database/database.js';
-import { logDecoder } from '../../apps/api/dist/indexing/decode-log.js';
-import { SqlIndexerStore } from '../../apps/api/dist/indexing/sql-indexer-store.js';
-import { deployment, type LogBody, marketAddress, paidOffer, quorumAddress } from '../../apps/api/test/chain-logs.ts';
-import { startPostgres } from '../../apps/api/test/postgres.ts';
 import type { BenchRow } from './bench-row.ts';
 
 const logsPerBlock = 20;

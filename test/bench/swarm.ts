@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -38,7 +39,7 @@ async function seconds(action: () => Promise<unknown>): Promise<number> {
 
 /** The store as users run it: in a process of its own, so that its work is not the client's. */
 async function startStore(dir: string): Promise<{ url: string; child: ChildProcess }> {
-  const program = join(import.meta.dirname, '../../libs/swarm/dist/serve.js');
+  const program = createRequire(import.meta.url).resolve('@cotrain/swarm/serve.js');
   const child = spawn(process.execPath, [program, '--dir', dir, '--port', '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeRows, rowIndices, segmentCount } from '@cotrain/protocol';
@@ -14,7 +15,6 @@ import type { BenchRow } from './bench-row.ts';
 const steps = 1_000;
 const batchSize = 64;
 const rounds = 5;
-const repository = join(import.meta.dirname, '../..');
 
 /** What a step took, on the clock and of this process's processor time. */
 interface Measured {
@@ -55,7 +55,7 @@ async function startStore(directory: string): Promise<{ url: string; stop(): voi
   // A process of its own, as in production: its work is not the trainer's.
   const child = spawn(
     process.execPath,
-    [join(repository, 'libs/swarm/dist/serve.js'), '--dir', directory, '--port', '0'],
+    [createRequire(import.meta.url).resolve('@cotrain/swarm/serve.js'), '--dir', directory, '--port', '0'],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const url = await new Promise<string>((resolve, reject) => {
