@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { JobHeader } from '@cotrain/protocol';
 import { startSwarmStore, SwarmClient, type SwarmStore } from '@cotrain/swarm';
-import { formatHeaderJson } from '@cotrain/training';
+import { exactImplementations, formatHeaderJson } from '@cotrain/training';
 import { publishJob, removeTemporaryDirectories, temporaryDirectory, xorJob } from '@cotrain/training/testing';
 
 const main = join(import.meta.dirname, '../src/main.ts');
@@ -13,13 +13,14 @@ const main = join(import.meta.dirname, '../src/main.ts');
 describe('the trainer process', () => {
   let swarm: SwarmStore;
   let header: JobHeader;
+  let exactHeader: JobHeader;
 
   beforeAll(async () => {
     swarm = await startSwarmStore({ dir: temporaryDirectory() });
-    header = await publishJob(
-      new SwarmClient({ url: swarm.url }),
-      xorJob({ steps: 600, commitEvery: 64, checkpointEvery: 9 }),
-    );
+    const client = new SwarmClient({ url: swarm.url });
+    const job = xorJob({ steps: 600, commitEvery: 64, checkpointEvery: 9 });
+    header = await publishJob(client, job);
+    exactHeader = await publishJob(client, { ...job, runtime: 'exact/1' });
   });
   afterAll(async () => {
     await swarm.close();
@@ -31,6 +32,7 @@ describe('the trainer process', () => {
     workdir: string,
     interrupt?: (kill: (signal: 'SIGKILL' | 'SIGTERM') => void, batches: number) => void,
     more: string[] = [],
+    of = header,
   ): Promise<{ code: number | null; lines: Record<string, unknown>[]; errors: string }> {
     const child = spawn(
       process.execPath,
@@ -40,7 +42,7 @@ describe('the trainer process', () => {
         '--swarm',
         swarm.url,
         '--header-json',
-        formatHeaderJson(header),
+        formatHeaderJson(of),
         '--workdir',
         workdir,
         '--progress',
@@ -86,6 +88,25 @@ describe('the trainer process', () => {
       maxBytes: 2 ** 20,
     });
     expect(new Uint8Array(readFileSync(join(workdir, 'training.log')))).toEqual(log);
+  }, 120_000);
+
+  it('gives the same bytes on exact/1 when another implementation goes on wherever one was killed', async () => {
+    const whole = await run(temporaryDirectory(), undefined, [], exactHeader);
+    expect(whole).toMatchObject({ code: 0, errors: '' });
+    const workdir = temporaryDirectory();
+    for (const implementation of exactImplementations)
+      await run(
+        workdir,
+        (kill, batches) => {
+          if (batches >= 40) void delay(Math.random() * 30).then(() => kill('SIGKILL'));
+        },
+        ['--implementation', implementation],
+        exactHeader,
+      );
+    const last = await run(workdir, undefined, [], exactHeader);
+    expect(last).toMatchObject({ code: 0, errors: '' });
+    expect(last.lines[0]).toMatchObject({ type: 'start', backend: 'exact', resumed: true });
+    expect(last.lines.at(-1)).toEqual(whole.lines.at(-1));
   }, 120_000);
 
   it('makes a checkpoint when it is terminated, exits with 143, and continues there', async () => {

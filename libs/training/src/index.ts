@@ -14,7 +14,8 @@ export {
   WorkdirLockedError,
 } from './errors.ts';
 export { type ExactImplementation, exactImplementations } from './exact-implementations.ts';
-export { formatHeaderJson, parseHeaderJson } from './header-json.ts';
+// Its home is libs/protocol; trainers take it from here.
+export { formatHeaderJson, parseHeaderJson } from '@cotrain/protocol';
 export { buildInitialState } from './initial-state.ts';
 export { type Job, loadJob } from './job.ts';
 export { buildModel, type BuiltModel, defaultBounds, type ModelWeight, type ProgramBounds } from './model.ts';
