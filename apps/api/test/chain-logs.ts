@@ -1,7 +1,6 @@
 import { interfaceOf, type RawLog, sampledQuorumAbi, trainingMarketAbi } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import { keccak256, type ParamType, toBeHex, ZeroAddress, ZeroHash, zeroPadValue } from 'ethers';
-
-type Hex = `0x${string}`;
 
 /** A log without its place on the chain. */
 export type LogBody = Pick<RawLog, 'address' | 'topics' | 'data'>;

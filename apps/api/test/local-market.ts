@@ -19,13 +19,12 @@ import {
   encodeJobSpec,
   encodeProgram,
   hashJobHeader,
+  type Hex,
   type JobHeader,
   type JobSpec,
 } from '@cotrain/protocol';
 import { startSwarmStore, SwarmClient, type SwarmStore } from '@cotrain/swarm';
 import { JsonRpcProvider, Wallet } from 'ethers';
-
-type Hex = `0x${string}`;
 
 export const oneEther = 10n ** 18n;
 export const ethToken: Hex = `0x${'0'.repeat(40)}`;

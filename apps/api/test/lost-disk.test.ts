@@ -10,13 +10,13 @@ import {
   encodeJobSpec,
   encodeProgram,
   encodeRow,
+  formatHeaderJson,
   type JobHeader,
   type ViewColumn,
 } from '@cotrain/protocol';
 import { startSwarmStore, SwarmClient, type SwarmStore } from '@cotrain/swarm';
 import { createDatabase, type Database } from '../src/database/database.ts';
 import { LocalProcessScheduler } from '../src/scheduling/local-process-scheduler.ts';
-import { headerJson } from '../src/scheduling/scheduler.ts';
 import { recordingLogger } from './api-stack.ts';
 import { eventually } from './eventually.ts';
 
@@ -27,7 +27,8 @@ const trainer = join(folder, 'trainer.mjs');
 const built = (path: string): string => JSON.stringify(pathToFileURL(join(import.meta.dirname, '../../..', path)).href);
 /** The trainer's command, but it publishes its log every 100 ms instead of every minute. */
 const hastyTrainer = `
-  const { parseHeaderJson, trainJob } = await import(${built('apps/trainer/dist/index.js')});
+  const { parseHeaderJson } = await import(${built('libs/protocol/dist/index.js')});
+  const { trainJob } = await import(${built('libs/training/dist/index.js')});
   const { SwarmClient } = await import(${built('libs/swarm/dist/index.js')});
   const flag = (name) => (process.argv.includes('--' + name) ? process.argv[process.argv.indexOf('--' + name) + 1] : undefined);
   const resumeFrom = flag('resume-from');
@@ -115,7 +116,7 @@ test('another machine goes on from the published log, and comes to the same log 
 
 async function train(header: JobHeader, workdir: string): Promise<Record<string, unknown>> {
   mkdirSync(workdir);
-  const flags = ['--swarm', store.url, '--header-json', headerJson(header), '--workdir', workdir];
+  const flags = ['--swarm', store.url, '--header-json', formatHeaderJson(header), '--workdir', workdir];
   const { stdout } = await promisify(execFile)(process.execPath, [trainer, 'train', ...flags], { maxBuffer: 2 ** 26 });
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
 }

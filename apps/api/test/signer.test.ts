@@ -5,14 +5,12 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeCall, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
-import { hashJobHeader, type JobHeader } from '@cotrain/protocol';
+import { hashJobHeader, type Hex, type JobHeader } from '@cotrain/protocol';
 import { maxIntentsAtOnce } from '../src/signer/protocol.ts';
 import { SignerClient, SignerRefusedError, SignerUnavailableError } from '../src/signer/signer-client.ts';
 import { eventually } from './eventually.ts';
 import { ethToken, freshSeed, LocalMarket, oneEther } from './local-market.ts';
 import { SignerProcess } from './signer-process.ts';
-
-type Hex = `0x${string}`;
 
 describe('the signer', () => {
   let market: LocalMarket;

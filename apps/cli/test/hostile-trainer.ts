@@ -3,6 +3,7 @@ import {
   decodeLogEntry,
   encodeLogEntry,
   hashJobHeader,
+  type Hex,
   type JobHeader,
   LOG_ENTRY_BYTES,
   LOG_HEADER_BYTES,
@@ -11,8 +12,6 @@ import {
 import { SwarmClient } from '@cotrain/swarm';
 import { trainJob } from '@cotrain/training';
 import { JsonRpcProvider, type Wallet } from 'ethers';
-
-type Hex = `0x${string}`;
 
 /** What of the market a trainer talks to. */
 export interface Contracts {

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { parseHeaderJson } from '@cotrain/training';
+import { parseHeaderJson } from '@cotrain/protocol';
 import { JsonRpcProvider, parseEther } from 'ethers';
 import { ApiClient } from '../src/client/api-client.ts';
 import { HostileTrainer } from './hostile-trainer.ts';

@@ -5,10 +5,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endWithThisProcess } from '@cotrain/processes';
+import type { Hex } from '@cotrain/protocol';
 import { HDNodeWallet, JsonRpcProvider, Mnemonic } from 'ethers';
 import { AnvilStartError } from './errors.ts';
-
-type Hex = `0x${string}`;
 
 /** Anvil's public test phrase: its keys are known to everybody and hold no value anywhere. */
 const testPhrase = 'test test test test test test test test test test test junk';

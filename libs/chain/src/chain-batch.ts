@@ -1,8 +1,7 @@
+import type { Hex } from '@cotrain/protocol';
 import type { ChainSource, RawLog } from './chain-source.ts';
 import { ChainUnavailableError } from './errors.ts';
 import type { BlockHeader } from './indexer-store.ts';
-
-type Hex = `0x${string}`;
 
 const requestsAtOnce = 32;
 

@@ -1,9 +1,8 @@
+import type { Hex } from '@cotrain/protocol';
 import { isError, type JsonRpcProvider } from 'ethers';
 import { z } from 'zod';
 import { ChainError, ChainUnavailableError } from './errors.ts';
 import type { BlockHeader } from './indexer-store.ts';
-
-type Hex = `0x${string}`;
 
 /** A log as the node gives it. */
 export interface RawLog {

@@ -1,3 +1,4 @@
+import type { Hex } from '@cotrain/protocol';
 import type {
   Abi,
   AbiParametersToPrimitiveTypes,
@@ -18,7 +19,6 @@ import {
 import { AbiDecoder, decodeWord, MalformedAbiDataError } from './decode-abi.ts';
 import { CallRevertedError, ChainUnavailableError } from './errors.ts';
 
-type Hex = `0x${string}`;
 type Arguments<TAbi extends Abi, TName extends ExtractAbiFunctionNames<TAbi>> = AbiParametersToPrimitiveTypes<
   ExtractAbiFunction<TAbi, TName>['inputs'],
   'inputs'

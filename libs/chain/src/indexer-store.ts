@@ -1,4 +1,4 @@
-type Hex = `0x${string}`;
+import type { Hex } from '@cotrain/protocol';
 
 /** What is kept of a block, to notice when it is replaced. */
 export interface BlockHeader {

@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Hex } from '@cotrain/protocol';
 import { readChainBatch } from './chain-batch.ts';
 import { type ChainSource, type RawLog, TooManyLogsError } from './chain-source.ts';
 import { ChainError, ChainUnavailableError, ReorganisationTooDeepError } from './errors.ts';
 import type { BlockHeader, ChainEvent, IndexerStore } from './indexer-store.ts';
 import type { Logger } from './logger.ts';
-
-type Hex = `0x${string}`;
 
 export interface IndexerOptions<Tx> {
   source: ChainSource;

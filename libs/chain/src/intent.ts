@@ -1,4 +1,4 @@
-type Hex = `0x${string}`;
+import type { Hex } from '@cotrain/protocol';
 
 /** A call that is to be sent exactly once. Two intents with one id are one intent. */
 export interface Intent {

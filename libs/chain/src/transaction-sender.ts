@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Hex } from '@cotrain/protocol';
 import { isError, type JsonRpcApiProvider, keccak256, type TransactionReceipt, type Wallet } from 'ethers';
 import type { Abi } from 'abitype';
 import { asChainError } from './contract-call.ts';
@@ -25,8 +26,6 @@ import { type Fees, marketFees, raise, ranOutOfGas, withMargin } from './gas.ts'
 import type { Logger } from './logger.ts';
 
 import { findTransaction } from './nonce-search.ts';
-
-type Hex = `0x${string}`;
 
 export interface TransactionSenderOptions {
   provider: JsonRpcApiProvider;

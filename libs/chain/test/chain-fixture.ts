@@ -1,9 +1,8 @@
+import type { Hex } from '@cotrain/protocol';
 import { type JsonRpcProvider, JsonRpcProvider as Provider, Wallet } from 'ethers';
 import { type Anvil, startAnvil } from '../src/anvil.ts';
 import { MemoryIntentStore } from '../src/memory-intent-store.ts';
 import { TransactionSender, type TransactionSenderOptions } from '../src/transaction-sender.ts';
-
-type Hex = `0x${string}`;
 
 export const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined };
 

@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { commitmentHash, hashJobHeader, type JobHeader, parseReference } from '@cotrain/protocol';
+import { commitmentHash, hashJobHeader, type Hex, type JobHeader, parseReference } from '@cotrain/protocol';
 import { Wallet } from 'ethers';
 import { asChainError, decodeEvent, encodeCall, readContract } from '../src/contract-call.ts';
 import { deployContracts, type Deployment } from '../src/deployment.ts';
 import { CallRevertedError } from '../src/errors.ts';
 import { trainerRegistryAbi, trainingMarketAbi } from '../src/generated/abi.ts';
 import { ChainFixture } from './chain-fixture.ts';
-
-type Hex = `0x${string}`;
 
 const word = (digit: number): Hex => `0x${String(digit).repeat(64)}`;
 const rewardWei = 1_000n;

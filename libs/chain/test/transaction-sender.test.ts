@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Hex } from '@cotrain/protocol';
 import { toBeHex, Wallet } from 'ethers';
 import {
   CallRevertedError,
@@ -12,8 +13,6 @@ import {
 import type { Intent, IntentRecord } from '../src/intent.ts';
 import { MemoryIntentStore } from '../src/memory-intent-store.ts';
 import { ChainFixture, eaterCode, gateCode, makeProvider } from './chain-fixture.ts';
-
-type Hex = `0x${string}`;
 
 let chain: ChainFixture;
 beforeAll(async () => {

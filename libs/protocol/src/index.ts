@@ -3,6 +3,7 @@ export * from './canonical-json.ts';
 export * from './commitment.ts';
 export * from './dataset-manifest.ts';
 export * from './errors.ts';
+export * from './header-json.ts';
 export * from './job-header.ts';
 export * from './job-spec.ts';
 export * from './keccak.ts';

@@ -1,5 +1,6 @@
 import { type Deployment, encodeCall, type Logger, readContract, trainingMarketAbi } from '@cotrain/chain';
 import { makeReceipt, matches, type OfferMatch } from '@cotrain/matching';
+import type { Hex } from '@cotrain/protocol';
 import type { JsonRpcProvider } from 'ethers';
 import type { Database } from '../database/database.ts';
 import type { Pool, Prisma } from '../generated/prisma/client.ts';
@@ -11,8 +12,6 @@ import type { IntentSubmitter } from './intent-submitter.ts';
 import { assertLease, type Lease } from './lease.ts';
 import { matchOffer, matchPools, readStakes } from './match-inputs.ts';
 import type { MarketState } from './market-state.ts';
-
-type Hex = `0x${string}`;
 
 export interface BidderOptions {
   database: Database;

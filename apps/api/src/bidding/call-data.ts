@@ -1,7 +1,6 @@
 import { type Deployment, encodeCall, sampledQuorumAbi, trainingMarketAbi } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import type { OfferAction } from './offer-actions.ts';
-
-type Hex = `0x${string}`;
 
 /** The contract call of an action, or null for an action that needs none. */
 export function callOf(action: OfferAction, offerId: number, deployment: Deployment): { to: Hex; data: Hex } | null {

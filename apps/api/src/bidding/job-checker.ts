@@ -1,10 +1,9 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { ChildProcess } from 'node:child_process';
 import type { Logger } from '@cotrain/chain';
-import type { JobHeader } from '@cotrain/protocol';
+import { formatHeaderJson, type JobHeader } from '@cotrain/protocol';
 import { z } from 'zod';
 import { type ProcessEnd, startJsonLinesProcess } from '../scheduling/json-lines-process.ts';
-import { headerJson } from '../scheduling/scheduler.ts';
 import { Backoff } from './backoff.ts';
 
 /** Whether a job can be trained. `final`: asking again cannot help. */
@@ -185,7 +184,7 @@ export class TrainerJobChecker implements JobChecker {
     const { command, swarmUrl, timeLimitMs = 300_000, maxMemoryMiB } = this.options;
     const flags = {
       swarm: swarmUrl,
-      'header-json': headerJson(header),
+      'header-json': formatHeaderJson(header),
       'store-patience': String(storePatienceSeconds),
       'max-memory-mib': String(maxMemoryMiB ?? Math.floor(totalmem() / 2 ** 21)),
     };

@@ -8,15 +8,13 @@ import {
   OpenHours,
   slotsFor,
 } from '@cotrain/matching';
-import { backendNames, exactBackend, type JobSpec } from '@cotrain/protocol';
+import { backendNames, exactBackend, type Hex, type JobSpec } from '@cotrain/protocol';
 import type { JsonRpcProvider } from 'ethers';
 import type { Pool } from '../generated/prisma/client.ts';
 import type { OfferView } from '../indexing/fold-offer.ts';
 import type { KnownDocuments } from './document-library.ts';
 import type { MarketState } from './market-state.ts';
 import { isStakeLocked, startRange } from './reservation-rules.ts';
-
-type Hex = `0x${string}`;
 
 /**
  * An offer as matching sees it.

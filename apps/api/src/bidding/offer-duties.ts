@@ -1,5 +1,6 @@
 import { type Deployment, encodeCall, type Logger, readContract, trainingMarketAbi } from '@cotrain/chain';
 import { slotsFor, slotsOf } from '@cotrain/matching';
+import type { Hex } from '@cotrain/protocol';
 import { NotFoundError, type SwarmClient } from '@cotrain/swarm';
 import type { JsonRpcProvider } from 'ethers';
 import type { Database } from '../database/database.ts';
@@ -16,7 +17,6 @@ import type { MarketState } from './market-state.ts';
 import type { OfferAction } from './offer-actions.ts';
 import { headerOf } from './offer-documents.ts';
 
-type Hex = `0x${string}`;
 type DutyAction = Exclude<OfferAction, { kind: 'match' | 'bid' }>;
 
 /** Something that is due for an offer, or for a job whose offer is gone. */

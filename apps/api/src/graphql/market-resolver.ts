@@ -1,4 +1,5 @@
 import { readContract, sampledQuorumAbi, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import { Inject } from '@nestjs/common';
 import { Args, Query, Resolver } from '@nestjs/graphql';
 import { API_CONTEXT, type ApiContext } from '../context.ts';
@@ -6,8 +7,6 @@ import { Account, Market } from './market-types.ts';
 import { timeOf } from './offer-view.ts';
 import { remoteCost } from './query-cost.ts';
 import { Address } from './scalars.ts';
-
-type Hex = `0x${string}`;
 
 /** The deployment and the money of accounts in its contracts. Open to anyone. */
 @Resolver()

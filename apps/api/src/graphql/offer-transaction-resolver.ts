@@ -7,7 +7,7 @@ import {
   sampledQuorumAbi,
   trainingMarketAbi,
 } from '@cotrain/chain';
-import { hashJobHeader, type JobHeader, type Reference } from '@cotrain/protocol';
+import { hashJobHeader, type Hex, type JobHeader, type Reference } from '@cotrain/protocol';
 import { Inject } from '@nestjs/common';
 import { Args, Context, Int, Mutation, Resolver } from '@nestjs/graphql';
 import { Interface } from 'ethers';
@@ -30,7 +30,6 @@ import { remoteCost } from './query-cost.ts';
 import { limitRate, type RequestContext } from './requests.ts';
 import { OpenOfferInput, TransactionResult, UnsignedTransaction } from './transaction-types.ts';
 
-type Hex = `0x${string}`;
 type Result = UnsignedTransaction | AnyFailure;
 
 const erc20 = new Interface([

@@ -5,12 +5,11 @@ import {
   trainerRegistryAbi,
   trainingMarketAbi,
 } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import { formatEther, isError } from 'ethers';
 import type { ApiContext } from '../context.ts';
 import { type AnyFailure, ContractRefusalError, fail, UnavailableError } from './failures.ts';
 import { UnsignedTransaction } from './transaction-types.ts';
-
-type Hex = `0x${string}`;
 
 export const zeroAddress: Hex = `0x${'0'.repeat(40)}`;
 

@@ -1,4 +1,5 @@
 import { ChainUnavailableError, readContract, sampledQuorumAbi } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import { Inject } from '@nestjs/common';
 import { Args, Context, Mutation, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql';
 import { SignInRefusedError } from '../auth/sign-in-message.ts';
@@ -9,8 +10,6 @@ import { remoteCost } from './query-cost.ts';
 import { limitRate, type RequestContext } from './requests.ts';
 import { Address, Bytes } from './scalars.ts';
 import { SignInResult, SignInSession, Viewer } from './session-types.ts';
-
-type Hex = `0x${string}`;
 
 /** Sign-in with Ethereum. */
 @Resolver(() => Viewer)

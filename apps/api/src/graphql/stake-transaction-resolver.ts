@@ -1,4 +1,5 @@
 import { encodeCall, sampledQuorumAbi, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import { Inject } from '@nestjs/common';
 import { Args, Context, Mutation, Resolver } from '@nestjs/graphql';
 import { API_CONTEXT, type ApiContext } from '../context.ts';
@@ -10,7 +11,6 @@ import type { RequestContext } from './requests.ts';
 import { Address, Wei } from './scalars.ts';
 import { TransactionResult, UnsignedTransaction } from './transaction-types.ts';
 
-type Hex = `0x${string}`;
 type Result = UnsignedTransaction | AnyFailure;
 
 const amountArgument = { type: () => Wei, description: 'How much ETH, in wei; above zero.' } as const;

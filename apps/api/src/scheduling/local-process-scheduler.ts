@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@cotrain/chain';
-import { parseReference } from '@cotrain/protocol';
+import { formatHeaderJson, parseReference } from '@cotrain/protocol';
 import { z } from 'zod';
 import { Backoff } from '../bidding/backoff.ts';
 import { acquireLease, assertLease, type Lease, LeaseLostError, releaseLease, renewLease } from '../bidding/lease.ts';
@@ -12,7 +12,7 @@ import { publish } from '../indexing/outbox.ts';
 import { type ProcessEnd, startJsonLinesProcess } from './json-lines-process.ts';
 import { PoolSlots } from './pool-slots.ts';
 import { batchMessage, ProgressRecorder } from './progress-recorder.ts';
-import { headerJson, type ScheduledJob, type Scheduler } from './scheduler.ts';
+import { type ScheduledJob, type Scheduler } from './scheduler.ts';
 import { pidFileOf, takeWorkFolder } from './work-folder.ts';
 
 export interface LocalProcessSchedulerOptions {
@@ -253,7 +253,7 @@ export class LocalProcessScheduler implements Scheduler {
   ): Promise<{ end: ProcessEnd; result: Result | null; progressed: boolean }> {
     const { database, logger, swarmUrl, workFolder, trainerCommands, stopGraceMs, progressMs } = this.options;
     const workdir = join(workFolder, job.name);
-    await takeWorkFolder(workdir, headerJson(job.header), stopGraceMs);
+    await takeWorkFolder(workdir, formatHeaderJson(job.header), stopGraceMs);
     signal.throwIfAborted();
     const { checkpointReference } = await this.write(job, lease, { attempts: { increment: 1 } });
     const own = Object.hasOwn(trainerCommands, job.poolName) ? trainerCommands[job.poolName] : undefined;
@@ -263,7 +263,7 @@ export class LocalProcessScheduler implements Scheduler {
     let progressed = false;
     const flags = {
       swarm: swarmUrl,
-      'header-json': headerJson(job.header),
+      'header-json': formatHeaderJson(job.header),
       workdir,
       progress: 'json',
       // What is in the work folder comes first; this is for when it is lost, or was another machine's.

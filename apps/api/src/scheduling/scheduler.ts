@@ -1,5 +1,4 @@
-import { keccak256 } from '@cotrain/protocol';
-import type { JobHeader } from '@cotrain/protocol';
+import { type JobHeader, keccak256 } from '@cotrain/protocol';
 
 /** An awarded offer that is to be executed. */
 export interface ScheduledJob {
@@ -42,9 +41,4 @@ export function jobName(
 ): string {
   const place = keccak256(new TextEncoder().encode(`${String(chainId)}:${market.toLowerCase()}`)).slice(2, 10);
   return `job-${place}-${String(offer.id)}-${offer.jobHeaderHash.slice(2, 18).toLowerCase()}`;
-}
-
-/** The header as the trainer's command line takes it: 64-bit integers as decimal strings. */
-export function headerJson(header: JobHeader): string {
-  return JSON.stringify(header, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
 }

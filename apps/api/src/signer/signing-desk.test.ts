@@ -1,10 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { type IntentRecord, LeaseLostError, MemoryIntentStore } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import { JsonRpcProvider, Wallet } from 'ethers';
 import type { IntentOutcome, IntentRequest } from './protocol.ts';
 import { type SignerLease, SigningDesk } from './signing-desk.ts';
-
-type Hex = `0x${string}`;
 
 const key = `0x${'1'.repeat(64)}`;
 const account = new Wallet(key).address as Hex;

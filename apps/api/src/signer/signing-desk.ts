@@ -11,13 +11,12 @@ import {
   type Logger,
   TransactionSender,
 } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import type { Abi } from 'abitype';
 import { type JsonRpcProvider, Wallet } from 'ethers';
 import { assertAllowed, NotAllowedError, type SigningPolicy } from './policy.ts';
 import type { IntentAnswer, IntentFailure, IntentOutcome, IntentRequest } from './protocol.ts';
 import { SpendingLedger } from './spending-ledger.ts';
-
-type Hex = `0x${string}`;
 
 export interface SigningDeskOptions {
   provider: JsonRpcProvider;

@@ -8,10 +8,9 @@ import {
   NonceTakenError,
   UnknownIntentError,
 } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import type { Database, Transaction } from '../database/database.ts';
 import { Prisma } from '../generated/prisma/client.ts';
-
-type Hex = `0x${string}`;
 
 /**
  * Intents in PostgreSQL, for a signer whose disk does not outlive it. That no two intents of a sender have one nonce is

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import type { Deployment, Logger } from '@cotrain/chain';
 import { encodeCall, sampledQuorumAbi } from '@cotrain/chain';
+import { formatHeaderJson, type Hex } from '@cotrain/protocol';
 import { AbiCoder, keccak256 } from 'ethers';
 import { z } from 'zod';
 import { Backoff } from '../bidding/backoff.ts';
@@ -12,11 +13,8 @@ import type { Database } from '../database/database.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import type { OfferView, RoundView } from '../indexing/fold-offer.ts';
 import { startJsonLinesProcess } from '../scheduling/json-lines-process.ts';
-import { headerJson } from '../scheduling/scheduler.ts';
 import type { SignerClient } from '../signer/signer-client.ts';
 import { isDutyOpen, isRevealing, mayVoteUnavailable, storePatienceSeconds } from './validation-rules.ts';
-
-type Hex = `0x${string}`;
 
 export interface ValidatorEngineOptions {
   database: Database;
@@ -184,7 +182,7 @@ export class ValidatorEngine {
     const { offer, round } = run.duty;
     const flags = {
       swarm: swarmUrl,
-      'header-json': headerJson(headerOf(offer)),
+      'header-json': formatHeaderJson(headerOf(offer)),
       log: offer.logReference ?? '',
       model: offer.modelReference ?? '',
       segments: round.segments.join(','),

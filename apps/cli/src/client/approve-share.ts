@@ -1,10 +1,9 @@
 import { encodeCall, readContract, trainingMarketAbi } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import { erc20Abi } from './erc20-abi.ts';
 import { CommandError, exitCodes } from './errors.ts';
 import type { Signatory } from './signatory.ts';
 import { type Token, tokenAmount } from './token.ts';
-
-type Hex = `0x${string}`;
 
 /** What a payer's share is, and the transaction that let the market take it. */
 export interface ApprovedShare {

@@ -1,10 +1,9 @@
 import { encodeCall, readContract, trainingMarketAbi } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import { approveShare } from './approve-share.ts';
 import type { SentTransaction } from './send-transaction.ts';
 import type { Signatory } from './signatory.ts';
 import { isEther, type Token } from './token.ts';
-
-type Hex = `0x${string}`;
 
 /** A share that was paid, in the smallest unit of the offer's token. */
 export interface PaidShare extends SentTransaction {

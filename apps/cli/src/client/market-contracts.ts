@@ -1,9 +1,8 @@
 import { readContract, sampledQuorumAbi, trainingMarketAbi } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import type { Provider } from 'ethers';
 import type { ApiClient } from './api-client.ts';
 import { CommandError, exitCodes } from './errors.ts';
-
-type Hex = `0x${string}`;
 
 /** Where a market's contracts are. */
 export interface MarketContracts {

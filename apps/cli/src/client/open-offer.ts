@@ -1,5 +1,5 @@
 import { decodeEvent, encodeCall, trainingMarketAbi } from '@cotrain/chain';
-import type { Reference } from '@cotrain/protocol';
+import type { Hex, Reference } from '@cotrain/protocol';
 import type { SwarmClient } from '@cotrain/swarm';
 import { CommandError, exitCodes } from './errors.ts';
 import { readJobHeader } from './job-header.ts';
@@ -7,8 +7,6 @@ import type { PayerShare } from './parse-value.ts';
 import type { SentTransaction } from './send-transaction.ts';
 import type { Signatory } from './signatory.ts';
 import { etherToken } from './token.ts';
-
-type Hex = `0x${string}`;
 
 /** Terms of an offer to open; windows in seconds. */
 export interface OfferPlan {

@@ -4,8 +4,9 @@
  * one weight. It takes the same arguments as the honest one.
  */
 import { parseArgs } from 'node:util';
+import { parseHeaderJson } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
-import { parseHeaderJson, progressPrinter, trainJob } from '@cotrain/training';
+import { progressPrinter, trainJob } from '@cotrain/training';
 import { alteredRunner } from '@cotrain/training/testing';
 
 const { values } = parseArgs({

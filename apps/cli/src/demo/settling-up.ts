@@ -1,4 +1,5 @@
 import { decodeEvent, encodeCall, readContract, trainingMarketAbi } from '@cotrain/chain';
+import type { Hex } from '@cotrain/protocol';
 import type { Wallet } from 'ethers';
 import { actOnOffer } from '../client/act-on-offer.ts';
 import type { OfferAnswer } from '../client/offer-queries.ts';
@@ -8,7 +9,6 @@ import { ether } from '../terminal/amount.ts';
 import { companies } from './cast.ts';
 import type { Stage } from './stage.ts';
 
-type Hex = `0x${string}`;
 const etherToken: Hex = `0x${'0'.repeat(40)}`;
 
 /** What one company got back of one offer. */

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Hex } from '@cotrain/protocol';
 import { NonceTakenError, UnknownIntentError } from '../errors.ts';
 import type { IntentRecord, IntentStatus, IntentStore } from '../intent.ts';
-
-type Hex = `0x${string}`;
 
 const sender: Hex = `0x${'a'.repeat(40)}`;
 const other: Hex = `0x${'b'.repeat(40)}`;

@@ -1,7 +1,6 @@
+import type { Hex } from '@cotrain/protocol';
 import type { ChainSource, RawLog } from '../chain-source.ts';
 import type { BlockHeader } from '../indexer-store.ts';
-
-type Hex = `0x${string}`;
 
 /** A log without its place on the chain. */
 export type ModelLog = Pick<RawLog, 'address' | 'topics' | 'data'>;
