@@ -205,8 +205,10 @@ describe('an offer that three people pay for', () => {
     ]);
     expect(code).toBe(0);
     const verdict = JSON.parse(stdout) as { vote: string; segments: { ok: boolean }[] };
-    expect(verdict.vote).toBe('Valid');
+    expect(verdict).toMatchObject({ vote: 'Valid', comparison: 'equality' });
     expect(verdict.segments.map(({ ok }) => ok)).toEqual([true, true, true, true, true, true]);
+    const told = await stack.run('verify', String(id), '--sample', '1');
+    expect(told.stdout).toMatch(/^segment {5}\d {2}equal\nValid: every loss, metric and state root .* bit for bit/m);
   }, 60_000);
 
   it('has a match receipt that anybody can replay, and whoever alters it is found out', async () => {
@@ -244,7 +246,7 @@ describe('an offer that three people pay for', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(lines[0]).toMatchObject({ type: 'header', backend: 'wasm' });
+    expect(lines[0]).toMatchObject({ type: 'header', backend: 'exact', runtime: 'exact/1' });
     expect(lines.slice(1).map(({ step }) => step)).toEqual(Array.from({ length: 60 }, (_, step) => step));
   });
 
@@ -263,7 +265,7 @@ describe('an offer whose trainer forges the log', () => {
     const trainer = new HostileTrainer(stack.wallet('pool-4'), stack.ready, market);
     try {
       await trainer.deposit(parseEther('2'));
-      const id = await createOffer('forged', '--bid-window', '6');
+      const id = await createOffer('forged', '--bid-window', '6', '--runtime', 'tfjs/1');
       let offer = await stack.json<Offer>('offer', 'show', String(id));
       const header = parseHeaderJson(JSON.stringify(offer.header));
       await stack.json('offer', 'fund', String(id), '--key-file', stack.key('payer-1'));
@@ -278,10 +280,10 @@ describe('an offer whose trainer forges the log', () => {
 
       const checked = await stack.run('verify', String(id), '--sample', '100', '--json');
       expect(checked.code).toBe(5);
-      expect(JSON.parse(checked.stdout)).toMatchObject({ vote: 'Invalid', offerId: id });
+      expect(JSON.parse(checked.stdout)).toMatchObject({ vote: 'Invalid', comparison: 'tolerance', offerId: id });
       const shown = await stack.run('verify', String(id), '--sample', '100');
       expect(shown.code).toBe(5);
-      expect(shown.stdout).toMatch(/segment {5}0 {2}DIFFERS/);
+      expect(shown.stdout).toMatch(/segment {5}0 {2}DIFFERS {2}largest difference/);
 
       const watched = await stack.run('job', 'watch', String(id));
       expect(watched.code).toBe(5);
