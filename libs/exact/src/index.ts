@@ -13,8 +13,41 @@ export { loadTfjsNode, tfjsNodeFolder, tfjsNodeIsInstalled } from './composed/tf
 export { adamStep, dropoutMask, type DropoutPlace, momentumStep, sgdStep } from './backend/training.ts';
 export { type AdamOptions, adamCoefficients, type BetaPowers, initialBetaPowers } from './adam-coefficients.ts';
 export { contractionBits, contractionBlock, contractionRanges } from './contraction-ranges.ts';
+export {
+  combineShards,
+  type DenseGradients,
+  type DenseLayer,
+  type DenseShard,
+  largestExponents,
+  type ShardExponents,
+  shardExponents,
+  type ShardSums,
+  shardSums,
+} from './data-parallel.ts';
 export * from './errors.ts';
 export * from './kernels.ts';
+export {
+  deriveProgram,
+  programKernels,
+  type StateBinding,
+  type StepBindings,
+  type StepRecording,
+  type ViewBinding,
+} from './program/derive.ts';
+export { UnsupportedStepError } from './program/errors.ts';
+export { evaluateElement, type ReadElement, type StepPlace, type StoredSpace } from './program/evaluate.ts';
+export { type ProgramColumn, recordStep, type StepToRecord } from './program/record-step.ts';
+export {
+  elementMachine,
+  type OutputSink,
+  type StepInput,
+  StepInputError,
+  type StepMachine,
+  type StepResult,
+  StepRun,
+} from './program/run-step.ts';
+export { packDenseState, packState, StateShapeError, unpackDenseState, unpackState } from './program/state.ts';
+export { bytesIn, type ProgramArray, readElement } from './program/typed-arrays.ts';
 export { createReferenceKernels } from './reference/reference-kernels.ts';
 export { NotAllocatedError, UnavailableVariantError } from './wasm/errors.ts';
 export { type WasmVariant, wasmVariants } from './wasm/module.ts';

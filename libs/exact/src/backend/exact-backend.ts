@@ -51,6 +51,11 @@ export class ExactBackend extends tf.KernelBackend {
     this.#numbers = new DataNumbers();
   }
 
+  /** The id that an observer knows data by; data that it has not seen yet gets the next one. */
+  recordedId(dataId: object): number {
+    return this.#numbers.of(dataId);
+  }
+
   /** Runs a kernel: on failure its outputs are released, so that the backend stays usable. */
   call<Result extends ExactTensor | ExactTensor[]>(
     opcode: string,
@@ -177,6 +182,7 @@ export class ExactBackend extends tf.KernelBackend {
   }
 
   override readSync(dataId: object): TensorValues {
+    this.#observer?.onRead?.(this.#numbers.of(dataId));
     return this.#get(dataId).values.slice();
   }
 

@@ -21,6 +21,8 @@ export interface OperationObserver {
   onOperation(operation: RecordedOperation): void;
   /** `values` is a copy; what the profile changed (§2) is changed in it too. */
   onData?(tensor: RecordedTensor, values: Float32Array | Int32Array | Uint8Array): void;
+  /** Data that is read back, such as a loss. */
+  onRead?(id: number): void;
 }
 
 /** Attributes as plain data that does not depend on who made the object. */
@@ -49,6 +51,8 @@ export class DataNumbers {
 export class OperationRecorder implements OperationObserver {
   readonly operations: RecordedOperation[] = [];
   readonly data: { tensor: RecordedTensor; values: Float32Array | Int32Array | Uint8Array }[] = [];
+  /** Ids of data in the order in which it was read back. */
+  readonly reads: number[] = [];
 
   onOperation(operation: RecordedOperation): void {
     this.operations.push(operation);
@@ -56,5 +60,9 @@ export class OperationRecorder implements OperationObserver {
 
   onData(tensor: RecordedTensor, values: Float32Array | Int32Array | Uint8Array): void {
     this.data.push({ tensor, values });
+  }
+
+  onRead(id: number): void {
+    this.reads.push(id);
   }
 }
