@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeRows, rowIndices, segmentCount } from '@cotrain/protocol';
+import { nativeIsAvailable } from '@cotrain/exact';
+import { decodeRows, type JobHeader, rowIndices, segmentCount } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
-import { selectBackend, trainJob, type TrainResult, validateCommitment } from '@cotrain/training';
+import { selectFor, trainJob, type TrainResult, validateCommitment, type Wanted } from '@cotrain/training';
 import { exampleProgram, mnistColumns, mnistViews, publishJob } from '@cotrain/training/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfLayers from '@tensorflow/tfjs-layers';
@@ -77,10 +78,25 @@ async function startStore(directory: string): Promise<{ url: string; stop(): voi
   };
 }
 
+/** A runtime, what computes it here, and what its rounds took. */
+interface Contender {
+  name: string;
+  runtime: 'tfjs/1' | 'exact/1';
+  wanted: Wanted;
+  header: JobHeader;
+  plain: Measured[];
+  ours: Measured[];
+  validating: Measured[];
+}
+
+/** Resources of the published jobs: one thread. */
+const resources = { gpuMemoryMiB: 0, gpuCount: 0, cpuMilli: 1_000, memoryMiB: 512, estimatedGpuSeconds: 60 };
+
 /**
  * Everything that a job adds to training (verified download, batches from Swarm, log, checkpoints, uploaded states,
  * reproducible dropout) beside a plain loop of trainOnBatch over the same rows on the same backend, run in turn. Both use
- * the trainer's faster product of transposed matrices, so what is compared is only what a job adds.
+ * the trainer's faster product of transposed matrices, so what is compared is only what a job adds. For exact/1 the plain
+ * loop takes TensorFlow.js's own Adam, the job the profile's step.
  */
 export async function run(): Promise<BenchRow[]> {
   const directory = mkdtempSync(join(tmpdir(), 'cotrain-bench-trainer-'));
@@ -88,37 +104,45 @@ export async function run(): Promise<BenchRow[]> {
   try {
     const client = new SwarmClient({ url: store.url });
     const { train } = mnistViews();
-    const program = exampleProgram('mnist-mlp');
     const job = {
-      program,
+      program: exampleProgram('mnist-mlp'),
       columns: mnistColumns,
       train,
       steps,
       batchSize,
       commitEvery: 128,
-      backends: ['wasm' as const],
     };
-    const header = await publishJob(client, job);
-    await selectBackend(['wasm']);
-    const plain: Measured[] = [];
-    const ours: Measured[] = [];
-    const validating: Measured[] = [];
-    const trainPlain = async (): Promise<void> => {
+    const contender = async (
+      name: string,
+      runtime: Contender['runtime'],
+      wanted: Wanted,
+      backends: Parameters<typeof publishJob>[1]['backends'] = ['wasm'],
+    ): Promise<Contender> => {
+      const header = await publishJob(client, { ...job, runtime, backends, resources });
+      return { name, runtime, wanted, header, plain: [], ours: [], validating: [] };
+    };
+    const tfjs = await contender('tfjs/1 on WASM', 'tfjs/1', { backend: 'wasm' });
+    const exact = await contender('exact/1 on WASM', 'exact/1', { implementation: 'wasm' });
+    const native = await contender('exact/1 on native code', 'exact/1', { implementation: 'native' });
+    const contenders = nativeIsAvailable() ? [tfjs, exact, native] : [tfjs, exact];
+    if (!nativeIsAvailable()) console.log('trainer: the native kernels are not built here; their rows are left out');
+
+    const trainPlain = async ({ runtime, wanted, header, plain }: Contender): Promise<void> => {
+      await selectFor({ runtime, backends: runtime === 'exact/1' ? ['exact'] : ['wasm'], resources }, wanted);
       plain.push(await measured(() => plainTraining(train, header.rowBytes)));
     };
-    const trainOurs = async (round: number): Promise<void> => {
+    const trainOurs = async ({ wanted, header, ours, validating }: Contender, workdir: string): Promise<void> => {
       const fresh = new SwarmClient({ url: store.url });
-      const workdir = join(directory, `run-${String(round)}`);
       let result: TrainResult | undefined;
       ours.push(
         await measured(async () => {
-          result = await trainJob({ store: fresh, header, workdir, backend: 'wasm' });
+          result = await trainJob({ store: fresh, header, workdir, ...wanted });
         }),
       );
       if (result === undefined) throw new Error('the job gave no result');
       const { logReference, modelReference } = result;
       const segments = Array.from({ length: segmentCount(header) }, (_, segment) => segment);
-      const commitment = { header, logReference, modelReference, segments };
+      const commitment = { header, logReference, modelReference, segments, ...wanted };
       validating.push(
         await measured(async () => {
           const { vote } = await validateCommitment({ store: new SwarmClient({ url: store.url }), ...commitment });
@@ -127,57 +151,51 @@ export async function run(): Promise<BenchRow[]> {
       );
     };
     // One round that only warms up, then rounds in alternating order.
-    for (let round = 0; round <= rounds; round++) {
-      if (round % 2 === 0) await trainPlain();
-      await trainOurs(round);
-      if (round % 2 === 1) await trainPlain();
-    }
-    for (const list of [plain, ours, validating]) list.shift();
-    const wall = (list: readonly Measured[]): number => median(list.map(({ wallMs }) => wallMs));
-    // Of rounds side by side, because what else runs on the machine changes from one round to the next.
-    const overhead = (list: readonly Measured[], key: keyof Measured): number =>
-      (median(list.map((round, index) => round[key] / (plain[index]?.[key] ?? Number.NaN))) - 1) * 100;
-    const row = { bench: 'trainer', better: 'lower' as const, peer: 'trainOnBatch loop' };
-    return [
-      {
-        ...row,
-        metric: 'step of the MNIST MLP on WASM',
-        value: wall(ours),
-        unit: 'ms',
-        bar: null,
-        peerValue: wall(plain),
-      },
-      {
-        ...row,
-        metric: 'step when validating all segments',
-        value: wall(validating),
-        unit: 'ms',
-        bar: null,
-        peerValue: wall(plain),
-      },
-      {
-        ...row,
-        metric: 'overhead over plain training',
-        value: overhead(ours, 'wallMs'),
-        unit: '%',
-        bar: 10,
-        peer: null,
-        peerValue: null,
-      },
-      {
-        ...row,
-        metric: 'overhead in processor time',
-        value: overhead(ours, 'processorMs'),
-        unit: '%',
-        bar: null,
-        peer: null,
-        peerValue: null,
-      },
-    ];
+    for (let round = 0; round <= rounds; round++)
+      for (const each of contenders) {
+        if (round % 2 === 0) await trainPlain(each);
+        await trainOurs(each, join(directory, `run-${String(round)}-${String(contenders.indexOf(each))}`));
+        if (round % 2 === 1) await trainPlain(each);
+      }
+    for (const { plain, ours, validating } of contenders) for (const list of [plain, ours, validating]) list.shift();
+    return [...contenders.flatMap(rowsOf), ...contenders.slice(1).map((each) => speedRow(each, tfjs))];
   } finally {
     store.stop();
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+const wall = (list: readonly Measured[]): number => median(list.map(({ wallMs }) => wallMs));
+
+/** Of rounds side by side, because what else runs on the machine changes from one round to the next. */
+function ratio(list: readonly Measured[], beside: readonly Measured[], key: keyof Measured): number {
+  return median(list.map((round, index) => round[key] / (beside[index]?.[key] ?? Number.NaN)));
+}
+
+function rowsOf({ name, plain, ours, validating }: Contender): BenchRow[] {
+  const row = { bench: 'trainer', better: 'lower' as const, peer: 'trainOnBatch loop', peerValue: wall(plain) };
+  const overhead = (key: keyof Measured): number => (ratio(ours, plain, key) - 1) * 100;
+  const alone = { ...row, unit: '%', peer: null, peerValue: null };
+  return [
+    { ...row, metric: `step of the MNIST MLP, ${name}`, value: wall(ours), unit: 'ms', bar: null },
+    { ...row, metric: `step when validating all segments, ${name}`, value: wall(validating), unit: 'ms', bar: null },
+    { ...alone, metric: `overhead over plain training, ${name}`, value: overhead('wallMs'), bar: 10 },
+    { ...alone, metric: `overhead in processor time, ${name}`, value: overhead('processorMs'), bar: null },
+  ];
+}
+
+/** What exactness costs: below 1 it is faster. */
+function speedRow({ name, ours }: Contender, tfjs: Contender): BenchRow {
+  return {
+    bench: 'trainer',
+    metric: `a job's step, ${name} : tfjs/1 on WASM`,
+    value: ratio(ours, tfjs.ours, 'wallMs'),
+    unit: 'x',
+    better: 'lower',
+    bar: null,
+    peer: 'tfjs/1 on WASM, ms',
+    peerValue: wall(tfjs.ours),
+  };
 }
 
 function median(values: readonly number[]): number {

@@ -95,14 +95,6 @@ function connect(flags: CommonFlags): SwarmClient {
   });
 }
 
-/** What is to compute, where it was said. */
-function computer({ backend, implementation }: CommonFlags): Pick<CommonFlags, 'backend' | 'implementation'> {
-  return {
-    ...(backend === undefined ? {} : { backend }),
-    ...(implementation === undefined ? {} : { implementation }),
-  };
-}
-
 async function train(flags: TrainFlags): Promise<void> {
   const abort = new AbortController();
   let askedAtMs = 0;
@@ -136,7 +128,8 @@ async function train(flags: TrainFlags): Promise<void> {
         report({ type: 'retry', reason: error.message });
       },
     },
-    ...computer(flags),
+    backend: flags.backend,
+    implementation: flags.implementation,
     ...(flags.resumeFrom === undefined ? {} : { resumeFrom: parseReference(flags.resumeFrom, '--resume-from') }),
   });
   // Asked to stop during the last step, it is done all the same.
@@ -153,7 +146,8 @@ async function validate(flags: ValidateFlags): Promise<void> {
     modelReference: parseReference(flags.model, '--model'),
     cacheBytes: flags.cacheMib * 2 ** 20,
     patience: { storePatienceMs: flags.storePatience * 1_000 },
-    ...computer(flags),
+    backend: flags.backend,
+    implementation: flags.implementation,
   };
   const verdict =
     flags.segments === undefined
@@ -167,7 +161,8 @@ async function check(flags: CheckFlags): Promise<void> {
     store: connect(flags),
     header: await readHeader(flags),
     patience: { storePatienceMs: flags.storePatience * 1_000 },
-    ...computer(flags),
+    backend: flags.backend,
+    implementation: flags.implementation,
     ...(flags.maxMemoryMib === undefined ? {} : { maxMemoryBytes: flags.maxMemoryMib * 2 ** 20 }),
   });
   process.stdout.write(`${JSON.stringify({ type: 'check', ...outcome })}\n`);

@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto';
-import { type JobBackendName, type JobHeader, ProtocolError, rowIndices } from '@cotrain/protocol';
+import { type JobHeader, ProtocolError, rowIndices } from '@cotrain/protocol';
 import { BackendUnavailableError } from './errors.ts';
-import type { ExactImplementation } from './exact-implementations.ts';
 import { type Job, loadJob, openView, readInitialState, readInput } from './job.ts';
 import { boundsOf } from './model.ts';
 import { RowReader } from './row-reader.ts';
@@ -18,13 +17,9 @@ export interface JobCheck {
   reason: string | null;
 }
 
-export interface CheckOptions {
+export interface CheckOptions extends Wanted {
   store: ContentStore;
   header: JobHeader;
-  /** Exactly this backend instead of the one that training here would take; of jobs for tfjs/1. */
-  backend?: JobBackendName;
-  /** Exactly this implementation instead of the fastest; of jobs for exact/1. */
-  implementation?: ExactImplementation;
   /** Memory that the check may take for the model, whatever the JobSpec declares. */
   maxMemoryBytes?: number;
   /** A training view up to this is read whole, of a larger one a random sample; 1 GiB unless given. */

@@ -1,4 +1,3 @@
-export { selectBackend } from './backend.ts';
 export { checkJob, type CheckOptions, type JobCheck } from './check.ts';
 export { CommitmentInvalidError } from './committed-log.ts';
 export {
@@ -21,6 +20,7 @@ export { type Job, loadJob } from './job.ts';
 export { buildModel, type BuiltModel, defaultBounds, type ModelWeight, type ProgramBounds } from './model.ts';
 export { type Probe, probeProgram } from './probe.ts';
 export { type ProgressEvent, progressPrinter, type ProgressStyle } from './progress.ts';
+export { type Selection, selectFor, type Wanted } from './select-runtime.ts';
 export type { ComparisonKind } from './comparison.ts';
 export type { SegmentVerdict } from './segment-check.ts';
 export { decodeState, encodeState, type StateEntry, type StateLayout, stateLayout } from './state-layout.ts';

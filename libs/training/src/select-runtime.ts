@@ -5,9 +5,9 @@ import { type ExactImplementation, selectExact } from './exact-implementations.t
 
 /** What to compute with, where a caller minds. */
 export interface Wanted {
-  /** Exactly this backend; of jobs for tfjs/1. */
+  /** Exactly this backend instead of the best that the job allows and this machine has; of jobs for tfjs/1. */
   backend?: JobBackendName | undefined;
-  /** Exactly this implementation; of jobs for exact/1. */
+  /** Exactly this implementation instead of the fastest that works here; of jobs for exact/1. */
   implementation?: ExactImplementation | undefined;
 }
 

@@ -3,27 +3,22 @@ import { join } from 'node:path';
 import type { JobBackendName, JobHeader, LogHeader, Reference } from '@cotrain/protocol';
 import { WorkdirInUseError } from './errors.ts';
 import { loadJob, readInitialState } from './job.ts';
-import type { ExactImplementation } from './exact-implementations.ts';
 import { LogFile } from './log-file.ts';
 import { boundsOf, type ProgramBounds } from './model.ts';
 import type { ProgressEvent } from './progress.ts';
 import { restoreFromDisk, restoreFromSwarm } from './restore.ts';
-import { selectFor } from './select-runtime.ts';
+import { selectFor, type Wanted } from './select-runtime.ts';
 import { type Runner, type RunnerOptions, StepRunner } from './step-runner.ts';
 import type { ContentStore, Patience } from './store.ts';
 import { TrainingRun } from './training-run.ts';
 import { softwareName } from './version.ts';
 import { lockWorkdir } from './workdir-lock.ts';
 
-export interface TrainOptions {
+export interface TrainOptions extends Wanted {
   store: ContentStore;
   header: JobHeader;
   /** Holds the log and the checkpoint; the same directory continues an interrupted run. */
   workdir: string;
-  /** Exactly this backend instead of the best that the job allows and this machine has; of jobs for tfjs/1. */
-  backend?: JobBackendName;
-  /** Exactly this implementation instead of the fastest that works here; of jobs for exact/1. */
-  implementation?: ExactImplementation;
   /** Asks for a checkpoint and an end. */
   signal?: AbortSignal;
   onProgress?: (event: ProgressEvent) => void;

@@ -1,6 +1,5 @@
 import {
   type Hex,
-  type JobBackendName,
   type JobHeader,
   keccak256,
   type LogEntry,
@@ -13,12 +12,11 @@ import { CorruptChunkError, FileTooLargeError, MalformedFileError, NotFoundError
 import { CommitmentInvalidError, type CommittedLog, readCommittedLog, rootAfter, rootBefore } from './committed-log.ts';
 import { type ComparisonKind, comparisonOf } from './comparison.ts';
 import { BackendUnavailableError } from './errors.ts';
-import type { ExactImplementation } from './exact-implementations.ts';
 import { type Job, loadJob, openView, readInitialState, readInput } from './job.ts';
 import { boundsOf, type ProgramBounds } from './model.ts';
 import { BatchStream, RowReader } from './row-reader.ts';
 import { checkSegment, type CheckedSegment, evidenceDigest, type SegmentVerdict } from './segment-check.ts';
-import { selectFor } from './select-runtime.ts';
+import { selectFor, type Wanted } from './select-runtime.ts';
 import type { StateLayout } from './state-layout.ts';
 import { foreignValue } from './state-values.ts';
 import { StepRunner } from './step-runner.ts';
@@ -39,17 +37,13 @@ export interface CommitmentVerdict {
   reason?: string;
 }
 
-export interface ValidateOptions {
+export interface ValidateOptions extends Wanted {
   store: ContentStore;
   header: JobHeader;
   logReference: Reference;
   modelReference: Reference;
   /** Drawn segments; each is executed from the committed state before it. */
   segments: readonly number[];
-  /** Exactly this backend instead of the trainer's or the best one here; of jobs for tfjs/1. */
-  backend?: JobBackendName;
-  /** Exactly this implementation instead of the fastest; of jobs for exact/1. */
-  implementation?: ExactImplementation;
   /** Instead of the JobSpec's; of jobs for tfjs/1. Of exact/1 every bit is compared. */
   tolerance?: Tolerance;
   cacheBytes?: number;
