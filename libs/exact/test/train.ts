@@ -1,4 +1,4 @@
-// Trains a test model and prints {losses, hash}: node test/train.ts MODEL BACKEND. Outside of Jest, whose contexts are slow.
+// Trains a test model and prints {losses, hash}: node test/train.ts MODEL BACKEND [STEPS]. Outside of Jest, whose contexts are slow.
 import { createHash } from 'node:crypto';
 import { type BackendName, exactBackend, exactNames, tf, use } from './backends.ts';
 import { digitBatches, symbols, textBatches } from './data.ts';
@@ -23,8 +23,8 @@ export interface Trained {
   hash: string;
 }
 
-function train(model: TestModel, training: TrainingName): Trained {
-  const { steps, rate } = trainings[training];
+function train(model: TestModel, training: TrainingName, steps: number): Trained {
+  const { rate } = trainings[training];
   const optimizer = tf.train.adam(rate);
   const batches = trainings[training].batches();
   const losses = Array.from({ length: steps }, () =>
@@ -41,10 +41,10 @@ function train(model: TestModel, training: TrainingName): Trained {
 }
 
 if (import.meta.main) {
-  const [name, backend] = process.argv.slice(2) as [TrainingName, BackendName];
+  const [name, backend, steps] = process.argv.slice(2) as [TrainingName, BackendName, string?];
   tf.enableProdMode();
   await use(backend);
-  console.log(JSON.stringify(train(trainings[name].make(), name)));
+  console.log(JSON.stringify(train(trainings[name].make(), name, Number(steps ?? trainings[name].steps))));
   const exact = exactNames.find((name) => name === backend);
   if (exact !== undefined) await exactBackend(exact).kernels.dispose();
 }

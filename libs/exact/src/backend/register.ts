@@ -57,7 +57,8 @@ export function registerExactBackend({
   const backend = new ExactBackend(kernels);
   tf.registerBackend(name, () => backend, 1);
   for (const [kernelName, run] of Object.entries(definedKernels)) {
-    if (tf.getKernel(kernelName, name) !== undefined) continue;
+    // A backend of this name may have been of another kind.
+    if (tf.getKernel(kernelName, name) !== undefined) tf.unregisterKernel(kernelName, name);
     tf.registerKernel({
       kernelName,
       backendName: name,
@@ -68,7 +69,8 @@ export function registerExactBackend({
     });
   }
   for (const kernelName of kernelNames()) {
-    if (kernelName in definedKernels || tf.getKernel(kernelName, name) !== undefined) continue;
+    if (kernelName in definedKernels) continue;
+    if (tf.getKernel(kernelName, name) !== undefined) tf.unregisterKernel(kernelName, name);
     tf.registerKernel({
       kernelName,
       backendName: name,

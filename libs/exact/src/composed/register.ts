@@ -1,9 +1,7 @@
 import { definedKernels, kernelNames } from '../backend/register.ts';
-import { checkStartup } from '../backend/startup.ts';
 import { tf } from '../backend/tf.ts';
 import { UnsupportedKernelError } from '../errors.ts';
 import { ComposedBackend } from './composed-backend.ts';
-import { createComposedKernels } from './composed-kernels.ts';
 import { InnerBackendUnavailableError } from './errors.ts';
 import type { ComposedTable } from './kernel.ts';
 import { elementwiseKernels } from './kernels/elementwise.ts';
@@ -12,6 +10,7 @@ import { reductionKernels } from './kernels/reductions.ts';
 import { tableKernels } from './kernels/tables.ts';
 import { viewKernels } from './kernels/views.ts';
 import { Primitives } from './primitives.ts';
+import { checkComposedStartup } from './startup.ts';
 
 /** Every kernel of exact/1 out of another backend's primitives. */
 export const composedKernels: ComposedTable = {
@@ -46,12 +45,13 @@ export async function registerComposedBackend({
   maximumBytes = on === 'wasm' ? wasmBytes : Infinity,
 }: ComposedBackendOptions): Promise<ComposedBackend> {
   const primitives = new Primitives(on, await startedBackend(on), maximumBytes);
-  checkStartup(createComposedKernels(primitives));
+  checkComposedStartup(primitives);
   if ((tf.findBackendFactory(name) as unknown) !== null) tf.removeBackend(name);
   const backend = new ComposedBackend(primitives, definedKernels);
   tf.registerBackend(name, () => backend, 1);
   for (const kernelName of new Set([...kernelNames(), ...Object.keys(composedKernels)])) {
-    if (tf.getKernel(kernelName, name) !== undefined) continue;
+    // A backend of this name may have been of another kind.
+    if (tf.getKernel(kernelName, name) !== undefined) tf.unregisterKernel(kernelName, name);
     const kernel = composedKernels[kernelName];
     tf.registerKernel({
       kernelName,
