@@ -5,6 +5,9 @@ import { addDotOfFours, format, formatInt16, formatInt8Offset, leftPanel } from 
 /** Vectors are packed in groups of four, the lanes of a v128. */
 const group: i32 = 4;
 
+/** Steps of a panel that make a whole line of the caches: panels lie so far apart that parts of lines would be displaced. */
+const stepsAtOnce: i32 = 4;
+
 /** What lies behind a vector's last row, as wide as the groups of a unit. */
 const zeros: usize = memory.data(16 * 16 + 16);
 
@@ -263,38 +266,35 @@ function packAcross(
   const rowsInStep = format == formatInt16 ? 2 : 4;
   const padded = (length + 3) & ~3;
   const whole = length & -rowsInStep;
+  const rowStep = elementStride * rowsInStep;
   let row = source;
   let k = 0;
-  for (; k < whole; k += rowsInStep) {
-    if (format == formatInt16) quantiseAcross16(row, row + elementStride, groups, packed, inside, beyond, bits, scales);
-    else {
-      const third = row + elementStride * 2;
-      quantiseAcross8(
-        row,
-        row + elementStride,
-        third,
-        third + elementStride,
+  while (k < padded) {
+    const steps = k < whole ? min(stepsAtOnce, (whole - k) / rowsInStep) : 1;
+    const r1 = rowOrZero(row + elementStride, k + 1, length);
+    if (format == formatInt16)
+      quantiseAcross16(
+        rowOrZero(row, k, length),
+        r1,
+        rowStep,
+        steps,
+        stepBytes,
         groups,
         packed,
         inside,
         beyond,
         bits,
         scales,
-        offset,
       );
-    }
-    row += elementStride * rowsInStep;
-    packed += stepBytes;
-  }
-  for (; k < padded; k += rowsInStep) {
-    if (format == formatInt16)
-      quantiseAcross16(rowOrZero(row, k, length), zeros, groups, packed, inside, beyond, bits, scales);
     else
       quantiseAcross8(
         row,
-        rowOrZero(row + elementStride, k + 1, length),
+        r1,
         rowOrZero(row + elementStride * 2, k + 2, length),
-        zeros,
+        rowOrZero(row + elementStride * 3, k + 3, length),
+        rowStep,
+        steps,
+        stepBytes,
         groups,
         packed,
         inside,
@@ -303,7 +303,9 @@ function packAcross(
         scales,
         offset,
       );
-    packed += stepBytes;
+    row += rowStep * steps;
+    packed += stepBytes * steps;
+    k += rowsInStep * steps;
   }
 }
 
@@ -346,10 +348,13 @@ function inverted(scale: v128): v128 {
   return i32x4.sub(i32x4.splat(254 << 23), scale);
 }
 
-/** One step of each group: two elements of four columns. */
+/** Some steps of each group, each of two elements of four columns; `rowStep` leads from a step's rows to the next one's. */
 function quantiseAcross16(
   r0: usize,
   r1: usize,
+  rowStep: usize,
+  steps: i32,
+  stepBytes: usize,
   groups: i32,
   to: usize,
   inside: usize,
@@ -364,9 +369,15 @@ function quantiseAcross16(
   const lower = i32x4.splat(0xffff);
   for (let g = 0; g < groups; g++) {
     const scale = inverted(v128.load(scales));
-    const q0 = quantised(v128.load(r0), scale, round);
-    const q1 = quantised(v128.load(r1), scale, round);
-    v128.store(to, clamp16(v128.or(v128.and(q0, lower), i32x4.shl(q1, 16)), least, largest));
+    let at: usize = 0;
+    let step = to;
+    for (let s = 0; s < steps; s++) {
+      const q0 = quantised(v128.load(r0 + at), scale, round);
+      const q1 = quantised(v128.load(r1 + at), scale, round);
+      v128.store(step, clamp16(v128.or(v128.and(q0, lower), i32x4.shl(q1, 16)), least, largest));
+      at += rowStep;
+      step += stepBytes;
+    }
     to += (g & 1) == 0 ? inside : beyond;
     scales += 16;
     r0 += 16;
@@ -374,12 +385,15 @@ function quantiseAcross16(
   }
 }
 
-/** One step of each group: four elements of four columns. */
+/** Some steps of each group, each of four elements of four columns. */
 function quantiseAcross8(
   r0: usize,
   r1: usize,
   r2: usize,
   r3: usize,
+  rowStep: usize,
+  steps: i32,
+  stepBytes: usize,
   groups: i32,
   to: usize,
   inside: usize,
@@ -395,16 +409,22 @@ function quantiseAcross8(
   const shift = i8x16.splat(<i8>offset);
   for (let g = 0; g < groups; g++) {
     const scale = inverted(v128.load(scales));
-    const q = narrow8(
-      quantised(v128.load(r0), scale, round),
-      quantised(v128.load(r1), scale, round),
-      quantised(v128.load(r2), scale, round),
-      quantised(v128.load(r3), scale, round),
-      least,
-      largest,
-    );
-    const columns = v128.shuffle<i8>(q, q, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    v128.store(to, i8x16.add(columns, shift));
+    let at: usize = 0;
+    let step = to;
+    for (let s = 0; s < steps; s++) {
+      const q = narrow8(
+        quantised(v128.load(r0 + at), scale, round),
+        quantised(v128.load(r1 + at), scale, round),
+        quantised(v128.load(r2 + at), scale, round),
+        quantised(v128.load(r3 + at), scale, round),
+        least,
+        largest,
+      );
+      const columns = v128.shuffle<i8>(q, q, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+      v128.store(step, i8x16.add(columns, shift));
+      at += rowStep;
+      step += stepBytes;
+    }
     to += (g & 1) == 0 ? inside : beyond;
     scales += 16;
     r0 += 16;
