@@ -4,18 +4,26 @@ import {
   createReferenceKernels,
   createWasmKernels,
   type ExactKernels,
+  loadTfjsNode,
+  registerComposedBackend,
   registerExactBackend,
 } from '@cotrain/exact';
 import { exactBackend, type JobSpec } from '@cotrain/protocol';
 import { BackendUnavailableError } from './errors.ts';
 import { tf } from './tf.ts';
 
-/** Implementations of exact/1, fastest first. All of them give the same bits, so that only time depends on the choice. */
-export const exactImplementations = ['native', 'wasm', 'reference'] as const;
+/**
+ * Implementations of exact/1. All of them give the same bits, so that only time depends on the choice. `tensorflow` is
+ * composed of the primitives of tfjs-node, or of tfjs-node-gpu.
+ */
+export const exactImplementations = ['native', 'wasm', 'reference', 'tensorflow'] as const;
 export type ExactImplementation = (typeof exactImplementations)[number];
 
+/** What is taken unasked, fastest first. TensorFlow is slower than these on processors, so that it has to be asked for. */
+const candidates: readonly ExactImplementation[] = ['native', 'wasm', 'reference'];
+
 /** Makes an implementation TensorFlow.js's backend `exact`. This is the place where another one is added. */
-const register: Record<ExactImplementation, (threads: number) => void> = {
+const register: Record<ExactImplementation, (threads: number) => Promise<void> | void> = {
   native: (threads) => {
     registerKernels(createNativeKernels({ threads }));
   },
@@ -24,6 +32,10 @@ const register: Record<ExactImplementation, (threads: number) => void> = {
   },
   reference: () => {
     registerKernels(createReferenceKernels());
+  },
+  tensorflow: async () => {
+    await loadTfjsNode();
+    await registerComposedBackend({ on: 'tensorflow', name: exactBackend });
   },
 };
 
@@ -50,7 +62,7 @@ export async function selectExact(
 ): Promise<ExactImplementation> {
   const threads = threadsFor(resources);
   const reasons: string[] = [];
-  for (const implementation of requested === undefined ? exactImplementations : [requested]) {
+  for (const implementation of requested === undefined ? candidates : [requested]) {
     try {
       await select(implementation, threads);
       return implementation;
@@ -66,7 +78,7 @@ export async function selectExact(
 async function select(implementation: ExactImplementation, threads: number): Promise<void> {
   if (registered?.implementation !== implementation || registered.threads !== threads) {
     registered = null;
-    register[implementation](threads);
+    await register[implementation](threads);
     registered = { implementation, threads };
   }
   if (!(await tf.setBackend(exactBackend))) throw new Error('TensorFlow.js did not accept the backend');

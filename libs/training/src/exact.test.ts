@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { ExactBackend, WasmKernels } from '@cotrain/exact';
+import { type ExactBackend, nativeIsAvailable, tfjsNodeIsInstalled, type WasmKernels } from '@cotrain/exact';
 import { type JobHeader, LOG_ENTRY_BYTES, LOG_HEADER_BYTES, logEntryOffset, type Reference } from '@cotrain/protocol';
 import fc from 'fast-check';
 import { checkJob } from './check.ts';
-import { exactImplementations } from './exact-implementations.ts';
 import { buildInitialState } from './initial-state.ts';
 import type { ProgressEvent } from './progress.ts';
 import { probeProgram } from './probe.ts';
@@ -53,6 +52,10 @@ function validate(
 }
 
 const adam = { kind: 'adam', learningRate: 0.01 } as const;
+/** Fastest first; native code is there where it could be built. */
+const implementations = [...(nativeIsAvailable() ? (['native'] as const) : []), 'wasm', 'reference'] as const;
+if (!nativeIsAvailable()) it.skip('exact/1 on native code: it was not built here', () => undefined);
+
 const jobs: [string, JobToPublish][] = [
   ['an MLP with sgd', shortJob({ program: { ...xorJob().program, optimizer: { kind: 'sgd', learningRate: 0.1 } } })],
   [
@@ -78,16 +81,16 @@ const jobs: [string, JobToPublish][] = [
 ];
 
 describe.each(jobs)('on exact/1 %s', (_, job) => {
-  it(`gives the same log and model on ${exactImplementations.join(', ')}, and is found valid by another one`, async () => {
+  it(`gives the same log and model on ${implementations.join(', ')}, and is found valid by another one`, async () => {
     const results: TrainResult[] = [];
-    for (const [index, implementation] of exactImplementations.entries()) {
+    for (const [index, implementation] of implementations.entries()) {
       const trained = await train(job, { implementation });
       expect(trained.events[0]).toMatchObject({ type: 'start', backend: 'exact', computer: implementation });
       expect(trained.events.filter(({ type }) => type === 'void-segment')).toEqual([]);
       results.push(trained.result);
       const verdict = await validate(trained, {
         segments: [1],
-        implementation: exactImplementations[(index + 1) % exactImplementations.length] ?? 'wasm',
+        implementation: implementations[(index + 1) % implementations.length] ?? 'wasm',
       });
       expect(verdict).toMatchObject({ vote: 'Valid', comparison: 'equality' });
       expect(verdict.segments).toEqual([
@@ -101,7 +104,7 @@ describe.each(jobs)('on exact/1 %s', (_, job) => {
     const whole = await train(job);
     const { store, header } = await publish(job);
     const workdir = temporaryDirectory();
-    for (const [index, implementation] of exactImplementations.entries()) {
+    for (const [index, implementation] of implementations.entries()) {
       const abort = new AbortController();
       const part = trainJob({
         store,
@@ -119,6 +122,19 @@ describe.each(jobs)('on exact/1 %s', (_, job) => {
     expect(await trainJob({ store, header, workdir })).toEqual(whole.result);
   });
 });
+
+const withTensorflow = tfjsNodeIsInstalled() ? it : it.skip;
+
+withTensorflow.each(jobs)(
+  `gives the same bytes on TensorFlow for %s${tfjsNodeIsInstalled() ? '' : ' (skipped: tfjs-node is not installed; `npm run tfjs-node` builds it)'}`,
+  async (_, job) => {
+    const composed = await train(job, { implementation: 'tensorflow' });
+    expect(composed.events[0]).toMatchObject({ type: 'start', backend: 'exact', computer: 'tensorflow' });
+    expect(await validate(composed, { segments: [1], implementation: 'wasm' })).toMatchObject({ vote: 'Valid' });
+    expect(composed.result).toEqual((await train(job, { implementation: 'wasm' })).result);
+  },
+  60_000,
+);
 
 describe('validation on exact/1', () => {
   let trained: Trained;
@@ -345,7 +361,7 @@ describe('a job for exact/1', () => {
     expect(result).toEqual(whole.result);
   });
 
-  it.each(exactImplementations.filter((name) => name !== 'reference'))(
+  it.each(implementations.filter((name) => name !== 'reference'))(
     'takes no more memory on %s after hundreds of steps than after some',
     async (implementation) => {
       const seen: { tensors: number; usedBytes: number; reservedBytes: number }[] = [];
