@@ -37,11 +37,16 @@ function run(command: string, args: readonly string[], cwd: string, timeoutMinut
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   if (result.status === 0) return;
-  const cause =
-    result.error === undefined
-      ? `it ended with ${String(result.signal ?? result.status)}`
-      : `${result.error.message} (it may take ${String(timeoutMinutes)} minutes)`;
-  const said = `${result.stdout}\n${result.stderr}`.trim().slice(-2000);
+  const isLate = (result.error as NodeJS.ErrnoException | undefined)?.code === 'ETIMEDOUT';
+  const cause = isLate
+    ? `it took more than ${String(timeoutMinutes)} minutes`
+    : (result.error?.message ?? `it ended with ${String(result.signal ?? result.status)}`);
+  // Nothing was said where the command could not be started.
+  const said = [result.stdout, result.stderr]
+    .map((text) => (text as string | null) ?? '')
+    .join('\n')
+    .trim()
+    .slice(-2000);
   throw new BuildError(`${[command, ...args.slice(0, 3)].join(' ')} failed: ${cause}. ${remedy}\n${said}`);
 }
 
@@ -139,8 +144,8 @@ function build(target: string): void {
     try {
       renameSync(folder, target);
     } catch (error) {
-      // Somebody else was faster.
-      if (!existsSync(tfjsNodeAddon(target))) throw error;
+      if (existsSync(tfjsNodeAddon(target))) return; // somebody else was faster
+      throw new BuildError(`${target} is in the way: it holds no tfjs-node. Remove it. (${String(error)})`);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
