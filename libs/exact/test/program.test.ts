@@ -1,5 +1,16 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  decodeStepProgram,
+  elementsOf,
+  encodeStepProgram,
+  PROGRAM_CHUNK_BYTES,
+  traceBytes,
+  typeBytes,
+} from '@cotrain/protocol';
+import fc from 'fast-check';
+import { evaluateElement } from '../src/program/evaluate.ts';
 import { StepRun } from '../src/program/run-step.ts';
+import { bytesIn, readElement } from '../src/program/typed-arrays.ts';
 import { exactBackend, tf } from './backends.ts';
 import { convolutionalTask, denseTask, transformerTask } from './program-tasks.ts';
 import { type OptimizerName, type ProgramTask, ProgramTrainer } from './program-steps.ts';
@@ -38,5 +49,62 @@ describe('a program computes what the backend computed, bit for bit', () => {
   });
   it.each(optimizers)('for a transformer under %s', (optimizer) => {
     expectEqualSteps(transformerTask(optimizer), 1);
+  });
+});
+
+const tasks: [string, () => ProgramTask][] = [
+  ['an MLP', () => denseTask('adamw')],
+  ['a CNN', () => convolutionalTask('momentum')],
+  ['a transformer', () => transformerTask('adam')],
+];
+
+describe.each(tasks)('the program of %s', (_, make) => {
+  it('does not depend on weights or rows', () => {
+    const trainer = new ProgramTrainer(make());
+    const first = encodeStepProgram(trainer.program);
+    // The weights have moved since.
+    expect(Buffer.compare(encodeStepProgram(trainer.derive(77)), first)).toBe(0);
+  });
+
+  it('can be written down and read again', () => {
+    const { program } = new ProgramTrainer(make());
+    expect(decodeStepProgram(encodeStepProgram(program))).toStrictEqual(program);
+  });
+
+  it('says of every element what it follows from, and that is little', () => {
+    const task = make();
+    const trainer = new ProgramTrainer(task);
+    const { program } = trainer;
+    const input = { state: trainer.state(), rows: task.rows(3), seed: task.seed, step: 3 };
+    const trace = new Uint8Array(traceBytes(program));
+    new StepRun(program).run(input, (output, { outputChunk }) => {
+      trace.set(bytesIn(output), outputChunk * PROGRAM_CHUNK_BYTES);
+    });
+    const spaces = { trace, state: input.state, constant: program.constants, view: input.rows };
+    const place = { seed: task.seed, step: 3, rowBytes: program.rowBytes };
+    fc.assert(
+      fc.property(fc.nat(program.operations.length - 1), fc.double({ min: 0, max: 1, noNaN: true }), (index, where) => {
+        const record = program.operations[index]!;
+        const position = Math.min(Math.floor(where * elementsOf(record.shape)), elementsOf(record.shape) - 1);
+        const own = record.outputChunk * PROGRAM_CHUNK_BYTES;
+        const segments = new Set<string>();
+        const value = evaluateElement(
+          record,
+          position,
+          (space, byte, type) => {
+            if (space === 'trace' && byte + typeBytes[type] > own) throw new Error('it reads what comes later');
+            segments.add(`${space}${String(Math.floor(byte / 32))}`);
+            const bytes = spaces[space];
+            return readElement(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), byte, type);
+          },
+          place,
+        );
+        const width = typeBytes[record.type];
+        expect(value).toBe(readElement(new DataView(trace.buffer), own + position * width, record.type));
+        // A sort reads all ids here; a contract is shown one that lies between.
+        if (record.opcode !== 'sortPositions') expect(segments.size).toBeLessThanOrEqual(129);
+      }),
+      { numRuns: 2_000 },
+    );
   });
 });

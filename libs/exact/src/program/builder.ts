@@ -76,8 +76,9 @@ export class ProgramBuilder {
         space: source.space,
         type: source.type,
         offset: source.offset,
-        strides: strides.map((stride, axis) => (domain[axis] === 1 ? 0 : stride)),
-        windows,
+        // Adding 0 makes +0 of -0, so that a record has one spelling.
+        strides: strides.map((stride, axis) => (domain[axis] === 1 ? 0 : stride + 0)),
+        windows: windows.map((window) => ({ ...window, offset: window.offset + 0 })),
         gather,
       })),
       parameters: [0, 1, 2, 3].map((i) => parameters[i] ?? 0) as unknown as OperationRecord['parameters'],

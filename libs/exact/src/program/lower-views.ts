@@ -181,7 +181,8 @@ const resize: Lowering = (call) => {
 const resizeGradient: Lowering = (call) => {
   const { builder, attributes, outShape } = call;
   refuseCentres('ResizeNearestNeighborGrad', attributes);
-  const dy = input(call, 1);
+  // TensorFlow.js names dy before the images.
+  const dy = input(call, 0);
   const [batch, outHeight, outWidth, channels] = dy.shape as [number, number, number, number];
   const each = elementsOf(outShape.slice(1, 3));
   const pixels = sourcePixels(outShape, dy.shape, new Int32Array(outHeight * outWidth));

@@ -3,7 +3,7 @@ export type Refuse = (field: string, value: unknown, reason: string) => never;
 
 /** Refuses a value that is no whole number in a range. */
 export function requireWhole(refuse: Refuse, field: string, value: number, low: number, high: number): void {
-  if (!Number.isSafeInteger(value) || value < low || value > high)
+  if (!Number.isSafeInteger(value) || Object.is(value, -0) || value < low || value > high)
     refuse(field, value, `it must be a whole number from ${String(low)} to ${String(high)}`);
 }
 

@@ -99,6 +99,10 @@ export function checkOperands(program: StepProgram, producers: Producers, record
     checkRange(program, producers, operand, range, refuseOperand);
   });
   if (record.opcode === 'view') checkView(program, record, refuse);
+  if (record.opcode === 'quantise') requireMaker(producers, record, 1, 'exponent', refuse);
+  if (record.opcode === 'contract')
+    for (const [i, opcode] of (['quantise', 'quantise', 'exponent', 'exponent'] as const).entries())
+      requireMaker(producers, record, i, opcode, refuse);
   if (record.opcode === 'segmentSum64') {
     for (const i of [1, 2])
       if (record.operands[i]?.gather?.operand !== 3)
@@ -258,6 +262,14 @@ function checkImmediate(operand: Operand, refuse: Refuse): void {
   if (operand.strides.some((stride) => stride !== 0)) refuse('strides', operand.strides, 'an immediate does not move');
   if (operand.windows.some(({ stride }) => stride !== 0) || operand.gather !== null)
     refuse('windows', operand.windows, 'an immediate does not move');
+}
+
+/** Quantised values and exponents come from nowhere else, so that their ranges are known. */
+function requireMaker(producers: Producers, record: OperationRecord, i: number, opcode: Opcode, refuse: Refuse): void {
+  const operand = record.operands[i] as Operand;
+  const maker = operand.space === 'trace' ? producers.at(operand.offset)?.opcode : undefined;
+  if (maker !== opcode)
+    refuse(`operands[${String(i)}]`, maker ?? operand.space, `it must be the output of an operation ${opcode}`);
 }
 
 function checkView(program: StepProgram, record: OperationRecord, refuse: Refuse): void {
