@@ -1,15 +1,13 @@
-export { ApiClient, type UnsignedTransaction } from './client/api-client.ts';
-export { CommandError, type ExitCode, exitCodes } from './client/errors.ts';
+// What the end-to-end tests build on.
+export { ApiClient } from './client/api-client.ts';
 export type { JobAnswer, OfferAnswer } from './client/offer-queries.ts';
-export { type OfferPlan, openOffer } from './client/open-offer.ts';
+export { openOffer } from './client/open-offer.ts';
 export { fundOffer } from './client/fund-offer.ts';
 export { Signatory } from './client/signatory.ts';
 export { etherToken } from './client/token.ts';
-export { type JobPlan, publishJob } from './client/publish-job.ts';
-export { sendTransaction, type SentTransaction } from './client/send-transaction.ts';
-export { type DatasetSource, type PushedDataset, pushDataset } from './datasets/push-dataset.ts';
-export { type DemoOptions, runDemo } from './demo/demo.ts';
-export type { DemoReport, OfferReport } from './demo/report.ts';
+export { publishJob } from './client/publish-job.ts';
+export { sendTransaction } from './client/send-transaction.ts';
+export { pushDataset } from './datasets/push-dataset.ts';
+export type { DemoReport } from './demo/report.ts';
 export { joinValidators } from './stack/join-validators.ts';
-export { localRoles, type Stack, type StackOptions, startStack } from './stack/stack.ts';
-export { Story } from './terminal/story.ts';
+export { localRoles, type Stack, startStack } from './stack/stack.ts';

@@ -21,7 +21,7 @@ import {
 export const minValidationFeeBps = 10n;
 
 /** Most alternatives that a decision lists, the cheapest first; the rest are counted. */
-export const maxListedAlternatives = 100;
+const maxListedAlternatives = 100;
 
 const bit = Object.fromEntries(rejectionReasons.map((reason, index) => [reason, 1 << index])) as Record<
   RejectionReason,

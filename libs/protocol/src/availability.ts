@@ -2,7 +2,6 @@ import { z } from 'zod';
 
 /** Days of the week, as windows name them. */
 export const weekdays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
-export type Weekday = (typeof weekdays)[number];
 
 const minutesOfDay = 1_440;
 

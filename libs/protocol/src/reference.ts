@@ -31,8 +31,3 @@ export function toHex(bytes: Uint8Array): Hex {
 export function fromHex(hex: Hex): Uint8Array {
   return new Uint8Array(Buffer.from(hex.slice(2), 'hex'));
 }
-
-/** A 32-byte record as a reference. */
-export function referenceFromBytes(bytes: Uint8Array): Reference {
-  return parseReference(toHex(bytes), 'reference');
-}

@@ -33,7 +33,7 @@ export const intentAnswerSchema = z.object({
 export type IntentAnswer = z.infer<typeof intentAnswerSchema>;
 
 /** Why an intent was not sent: refused by the policy or the contract, not affordable, or not possible at the moment. */
-export const intentFailureSchema = z.object({
+const intentFailureSchema = z.object({
   intentId: z.string(),
   error: z.string(),
   reason: z.enum(['not allowed', 'conflict', 'reverts', 'insufficient funds', 'unavailable']),

@@ -30,7 +30,7 @@ export interface OfferAnswer {
   }[];
 }
 
-export const offerFields = `id state rewardWei trainer priceWei logReference modelReference paidWei refundableWei refundableEtherWei slashedWei
+const offerFields = `id state rewardWei trainer priceWei logReference modelReference paidWei refundableWei refundableEtherWei slashedWei
   header { jobSpecReference programReference trainingViewReference initialStateReference rows rowBytes seed steps batchSize commitEvery }
   terms { verifier token } jobSpecJson matchable unmatchableReason
   payers { payer units paidWei refundedWei } bids { trainer priceWei }
@@ -51,7 +51,7 @@ export interface JobAnswer {
   failure: string | null;
 }
 
-export const jobFields =
+const jobFields =
   'name state step steps loss metric testAccuracy backend attempts logReference modelReference failure';
 /** Votes of validators, as the API names them. */
 export type Vote = 'Valid' | 'Invalid' | 'Unavailable';

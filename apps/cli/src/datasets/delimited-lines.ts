@@ -9,7 +9,7 @@ export interface TextLine {
 }
 
 /** No row of a training view needs more text than this. */
-export const maxLineBytes = 64 * 2 ** 20;
+const maxLineBytes = 64 * 2 ** 20;
 
 /**
  * The lines of a UTF-8 file, one at a time, without their ends; memory is bounded by the longest line.

@@ -65,7 +65,7 @@ export interface Stack {
 }
 
 /** Windows that suit one impatient person instead of the world. */
-export const localParameters: DeploymentParameters = {
+const localParameters: DeploymentParameters = {
   unbondingSeconds: 600n,
   quorumSize: 3,
   drawCount: 8,

@@ -6,7 +6,7 @@ import { HttpError } from './http-error.ts';
 
 /** Wei-like units of BZZ per chunk and block that the store pretends to charge. */
 export const PRICE_PER_BLOCK = 24_000n;
-export const SECONDS_PER_BLOCK = 5n;
+const SECONDS_PER_BLOCK = 5n;
 const BUCKET_DEPTH = 16;
 const MAX_DEPTH = 41;
 /** Batches cost nothing here, so their number is bounded: each one bought rewrites the file. */
