@@ -13,13 +13,16 @@ export async function followMatch(stage: Stage, id: number, winner: string): Pro
     (offer) => offer?.trainer != null || (offer !== null && isSettled(offer)),
     2,
   );
+  const trainer = awarded?.trainer ?? null;
+  stage.expect(
+    trainer !== null,
+    `offer ${String(id)} found no pool: ${awarded?.unmatchableReason ?? 'none has bid in its bid window'}.`,
+  );
   const { receipt, inputsAgree, decisionAgrees } = replay(await fetchReceipt(stage.api, id), id);
   for (const { poolId, reasons, priceWei } of receipt.rejected)
     story.line(
       `  pool ${poolId.padEnd(13)} not chosen: ${reasons.join(', ')} (its price is ${ether(BigInt(priceWei))} ETH)`,
     );
-  const trainer = awarded?.trainer ?? null;
-  stage.expect(trainer !== null, `offer ${String(id)} found no pool: ${awarded?.unmatchableReason ?? 'see above'}.`);
   story.line(
     `  pool ${stage.poolOf(trainer).padEnd(13)} bids ${ether(BigInt(awarded?.priceWei ?? 0))} ETH and is awarded the job; ${ether(lockedWei)} ETH of its stake is locked`,
   );
