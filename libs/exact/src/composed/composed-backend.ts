@@ -167,8 +167,8 @@ export class ComposedBackend extends tf.KernelBackend {
     return this.primitives.read(this.#get(dataId).inner);
   }
 
-  override read(dataId: object): Promise<TensorValues> {
-    return Promise.resolve(this.readSync(dataId));
+  override async read(dataId: object): Promise<TensorValues> {
+    return this.primitives.readLater(this.#get(dataId).inner);
   }
 
   override refCount(dataId: object): number {

@@ -19,25 +19,21 @@ function polynomial(p: Primitives, coefficients: Float32Array, t: Floats): Float
   });
 }
 
-const powerOffset = 101;
-const powers = Float32Array.from({ length: 2 * powerOffset + 1 }, (_, i) => 2 ** (i - powerOffset));
-
-/** 2^j for whole -101 <= j <= 101. */
-function powerOfTwo(p: Primitives, j: Floats): Floats {
-  if (j.shape.includes(0)) return p.empty(j.shape);
+/** The largest power of two that is no larger than x > 0, by Rump's "unit in the first place". */
+function unitInFirstPlace(p: Primitives, x: Floats): Floats {
   return p.tidy(() => {
-    const indices = p.run<'int32'>('Cast', { x: p.plus(j, powerOffset) }, { dtype: 'int32' });
-    const table = p.upload(powers.slice(), [powers.length, 1], 'float32');
-    return p.reshape(p.gather(table, p.reshape(indices, [indices.shape.reduce((a, b) => a * b, 1)])), j.shape);
+    const q = p.times(x, 2 ** 23 + 1);
+    return p.abs(p.minus(q, p.times(q, 1 - 2 ** -24)));
   });
 }
 
-/** The largest power of two that is no larger than x, by Rump's "unit in the first place"; 2^-100 for 0. x >= 0. */
-export function firstPlace(p: Primitives, x: Floats): Floats {
-  return p.tidy(() => {
-    const q = p.times(x, 2 ** 23 + 1);
-    return p.maximum(p.abs(p.minus(q, p.times(q, 1 - 2 ** -24))), smallest);
-  });
+/** The largest power of two that is no larger than a value x >= 0; 2^-100 for 0. */
+export const firstPlace = (p: Primitives, x: Floats): Floats =>
+  p.tidy(() => p.maximum(unitInFirstPlace(p, x), smallest));
+
+/** 2^j for whole -101 <= j <= 101: any exponential that errs by less than a fifth has it as its first place. */
+function powerOfTwo(p: Primitives, j: Floats): Floats {
+  return p.tidy(() => unitInFirstPlace(p, p.times(p.roughExp(p.times(j, Math.fround(Math.LN2))), 1.25)));
 }
 
 export function expCore(p: Primitives, x: Floats): Floats {

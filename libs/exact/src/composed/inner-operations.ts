@@ -164,6 +164,12 @@ export class InnerOperations {
     return (this.backend.readSync(tensor.dataId) as TensorValues).slice() as ValuesOf<Type>;
   }
 
+  /** As `read`, for backends whose work is not done yet. */
+  async readLater(tensor: InnerTensor): Promise<TensorValues> {
+    if (sizeOf(tensor.shape) === 0) return this.read(tensor);
+    return ((await this.backend.read(tensor.dataId)) as TensorValues).slice();
+  }
+
   releaseConstants(): void {
     for (const constant of this.#constants.values()) this.release(constant);
     this.#constants.clear();

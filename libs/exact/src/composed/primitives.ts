@@ -68,6 +68,11 @@ export class Primitives extends InnerOperations {
     return this.#single('Log', x);
   }
 
+  /** Roughly the exponential, as `roughLog`. */
+  roughExp(x: Floats): Floats {
+    return this.#single('Exp', x);
+  }
+
   /** All of the condition's shape. */
   select(condition: InnerTensor<'bool'>, a: Operand, b: Operand): Floats {
     const { shape } = condition;
