@@ -374,22 +374,41 @@ describe.each([...wasmImplementations, ...nativeImplementations])('$name', ({ nu
     );
   });
 
-  it('convolves over more than one block of patches', () => {
+  it.each([
+    { inChannels: 3, batch: 5 },
+    { inChannels: 1, batch: 10 },
+  ])('convolves over more than one block of patches: $inChannels channel(s)', ({ inChannels, batch }) => {
     const g: ConvolutionGeometry = {
-      ...{ batch: 5, inHeight: 28, inWidth: 28, inChannels: 3, outHeight: 28, outWidth: 28, outChannels: 9 },
+      ...{ batch, inHeight: 28, inWidth: 28, inChannels, outHeight: 28, outWidth: 28, outChannels: 9 },
       ...{ filterHeight: 3, filterWidth: 3, strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1 },
       ...{ inputDilationHeight: 1, inputDilationWidth: 1, padTop: 1, padLeft: 1 },
     };
     const arrays = {
-      out: floats(5 * 784 * 9),
-      gradient: floats(27 * 9),
-      x: valuesOf(5 * 784 * 3, [0.5, -3, 1e-3, 0, 17]),
-      filter: valuesOf(27 * 9, [1, -0.02, 0.3]),
-      dy: valuesOf(5 * 784 * 9, [1e-6, -2e-4, 3e-5]),
+      out: floats(batch * 784 * 9),
+      gradient: floats(9 * inChannels * 9),
+      x: valuesOf(batch * 784 * inChannels, [0.5, -3, 1e-3, 0, 17]),
+      filter: valuesOf(9 * inChannels * 9, [1, -0.02, 0.3]),
+      dy: valuesOf(batch * 784 * 9, [1e-6, -2e-4, 3e-5]),
     };
     expectSame(implementation, arrays, (kernels, { out, gradient, x, filter, dy }) => {
       kernels.conv2d(out, x, filter, g);
       kernels.conv2dFilterGradient(gradient, x, dy, g);
+    });
+  });
+
+  it.each([-1, 0, 1])('gives nothing to what no window sees: windows side by side from %i before the image', (pad) => {
+    const g: PoolGeometry = {
+      ...{ batch: 2, channels: 5, inHeight: 6, inWidth: 7, outHeight: 3, outWidth: 3 },
+      ...{ filterHeight: 2, filterWidth: 2, strideHeight: 2, strideWidth: 2, dilationHeight: 1, dilationWidth: 1 },
+      ...{ padTop: pad, padLeft: pad },
+    };
+    const arrays = {
+      ...{ maxGradient: floats(2 * 42 * 5), avgGradient: floats(2 * 42 * 5) },
+      ...{ x: valuesOf(2 * 42 * 5, [1, -2, 0.5, 0]), dy: valuesOf(2 * 9 * 5, [3, -0.1]) },
+    };
+    expectSame(implementation, arrays, (kernels, { maxGradient, avgGradient, x, dy }) => {
+      kernels.maxPoolGradient(maxGradient, dy, x, g);
+      kernels.avgPoolGradient(avgGradient, dy, g);
     });
   });
 
