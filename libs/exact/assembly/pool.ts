@@ -15,7 +15,7 @@ import {
   storeLanes,
   zero,
 } from './lanes';
-import { reduceStripe, stripe, Sum } from './reduce';
+import { divideRow, reduceStripe, stripe, Sum } from './reduce';
 import { div } from './values';
 
 // Arguments 0 to 13 are the geometry, in the order of `PoolGeometry` in src/kernels.ts.
@@ -122,14 +122,6 @@ export function maxPool(begin: i32, end: i32): void {
   }
 }
 
-/** Divides `wide` neighbours by a number. */
-function divideRow(row: usize, divisor: f32, wide: i32): void {
-  const end = row + ((<usize>wide) << 2);
-  if (ASC_FEATURE_SIMD)
-    for (; row + 16 <= end; row += 16) v128.store(row, div<v128>(v128.load(row), f32x4.splat(divisor)));
-  for (; row < end; row += 4) store<f32>(row, div<f32>(load<f32>(row), divisor));
-}
-
 /** Arguments behind the geometry: 14 out, 15 x, 16 scratch, 17 its bytes in each thread. Units are rows of the output. */
 export function avgPool(begin: i32, end: i32, thread: i32): void {
   const list = addressArgument(16) + <usize>thread * addressArgument(17);
@@ -155,7 +147,7 @@ export function avgPool(begin: i32, end: i32, thread: i32): void {
           }
         const out = addressArgument(14) + ((<usize>((row * outWidth() + outX) * channels() + column)) << 2);
         reduceStripe<Sum>(out, list, stripeBytes, positions, wide, working);
-        divideRow(out, f32(inside), wide);
+        divideRow(out, wide, f32(inside));
       }
   }
 }
@@ -234,7 +226,7 @@ export function poolGradient(begin: i32, end: i32, thread: i32): void {
             else {
               copyFloats(entry, dy + ((<usize>((outY * outWidth() + outX) * channels() + column)) << 2), bytes);
               if (isMax) giveOfMax(entry, item, outY, outX, kh, kw, column, wide);
-              else divideRow(entry, f32(insideOf(outY, outX)), wide);
+              else divideRow(entry, wide, f32(insideOf(outY, outX)));
               given++;
               last = entry;
             }

@@ -268,6 +268,16 @@ export function reduce(begin: i32, end: i32, thread: i32): void {
   }
 }
 
+/** Divides neighbours by a number. */
+export function divideRow(row: usize, count: i32, divisor: f32): void {
+  const end = row + ((<usize>count) << 2);
+  if (ASC_FEATURE_SIMD) {
+    const divisor4 = f32x4.splat(divisor);
+    for (; row + 16 <= end; row += 16) v128.store(row, div<v128>(v128.load(row), divisor4));
+  }
+  for (; row < end; row += 4) store<f32>(row, div<f32>(load<f32>(row), divisor));
+}
+
 /** From sums to means, of what these units wrote. */
 function divideByLength(begin: i32, end: i32): void {
   const out = addressArgument(1);
@@ -276,21 +286,14 @@ function divideByLength(begin: i32, end: i32): void {
   if (length == 0) return;
   const divisor = f32(length);
   if (inner == 1) {
-    for (let row = begin; row < end; row++) {
-      const at = out + ((<usize>row) << 2);
-      store<f32>(at, div<f32>(load<f32>(at), divisor));
-    }
+    divideRow(out + ((<usize>begin) << 2), end - begin, divisor);
     return;
   }
   const stripes = (inner + stripe - 1) / stripe;
   for (let unit = begin; unit < end; unit++) {
     const column = (unit % stripes) * stripe;
     const first = (unit / stripes) * inner + column;
-    const last = first + min(stripe, inner - column);
-    for (let i = first; i < last; i++) {
-      const at = out + ((<usize>i) << 2);
-      store<f32>(at, div<f32>(load<f32>(at), divisor));
-    }
+    divideRow(out + ((<usize>first) << 2), min(stripe, inner - column), divisor);
   }
 }
 

@@ -1,8 +1,8 @@
 // §7: softmax along rows.
 import * as functions from './functions';
 import { addressArgument, argument } from './job';
-import { reduceRow, Max, Sum } from './reduce';
-import { div, sub } from './values';
+import { divideRow, reduceRow, Max, Sum } from './reduce';
+import { sub } from './values';
 
 /** out[i] = exp(x[i] - top). */
 function exponentials(out: usize, x: usize, columns: i32, top: f32): void {
@@ -17,21 +17,6 @@ function exponentials(out: usize, x: usize, columns: i32, top: f32): void {
   for (; j < columns; j++) {
     const at = (<usize>j) << 2;
     store<f32>(out + at, functions.exp<f32>(sub<f32>(load<f32>(x + at), top)));
-  }
-}
-
-function divideRow(out: usize, columns: i32, divisor: f32): void {
-  let j = 0;
-  if (ASC_FEATURE_SIMD) {
-    const divisor4 = f32x4.splat(divisor);
-    for (; j + 4 <= columns; j += 4) {
-      const at = out + ((<usize>j) << 2);
-      v128.store(at, div<v128>(v128.load(at), divisor4));
-    }
-  }
-  for (; j < columns; j++) {
-    const at = out + ((<usize>j) << 2);
-    store<f32>(at, div<f32>(load<f32>(at), divisor));
   }
 }
 
