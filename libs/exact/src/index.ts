@@ -34,6 +34,8 @@ export {
   type StepRecording,
   type ViewBinding,
 } from './program/derive.ts';
+export { kernelMachine } from './program/kernel-machine.ts';
+export { type ByteSink, streamTrace } from './program/stream-trace.ts';
 export { UnsupportedStepError } from './program/errors.ts';
 export { evaluateElement, type ReadElement, type StepPlace, type StoredSpace } from './program/evaluate.ts';
 export { type ProgramColumn, recordStep, type StepToRecord } from './program/record-step.ts';

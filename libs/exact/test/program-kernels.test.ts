@@ -2,9 +2,10 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { deriveProgram } from '../src/program/derive.ts';
 import { recordStep } from '../src/program/record-step.ts';
-import { StepRun } from '../src/program/run-step.ts';
+
 import { packState } from '../src/program/state.ts';
 import { exactBackend, tf } from './backends.ts';
+import { expectSameTraces } from './program-traces.ts';
 import { normals } from './values.ts';
 
 beforeAll(async () => {
@@ -49,7 +50,8 @@ function expectSameBits(aShape: number[], bShape: number[], compute: Compute, in
     program,
     [a, b, result].map((variable) => variable.dataSync<'float32'>()),
   );
-  const done = new StepRun(program).run({ state, rows: new Uint8Array(1), seed: 1n, step: 0 });
+  const input = { state, rows: new Uint8Array(1), seed: 1n, step: 0 };
+  const done = expectSameTraces(program, input);
   tf.tidy(() => {
     const wanted = asFloats();
     result.assign(wanted);

@@ -4,15 +4,21 @@ import {
   elementsOf,
   encodeStepProgram,
   PROGRAM_CHUNK_BYTES,
+  stateBytes,
   traceBytes,
   typeBytes,
 } from '@cotrain/protocol';
 import fc from 'fast-check';
 import { evaluateElement } from '../src/program/evaluate.ts';
-import { StepRun } from '../src/program/run-step.ts';
+import { kernelMachine } from '../src/program/kernel-machine.ts';
+import { elementMachine, type StepMachine, StepRun } from '../src/program/run-step.ts';
+import { packDenseState, packState, StateShapeError, unpackDenseState, unpackState } from '../src/program/state.ts';
+import { streamTrace } from '../src/program/stream-trace.ts';
 import { bytesIn, readElement } from '../src/program/typed-arrays.ts';
+import { createReferenceKernels } from '../src/reference/reference-kernels.ts';
 import { exactBackend, tf } from './backends.ts';
 import { convolutionalTask, denseTask, transformerTask } from './program-tasks.ts';
+import { expectSameTraces } from './program-traces.ts';
 import { type OptimizerName, type ProgramTask, ProgramTrainer } from './program-steps.ts';
 
 const optimizers: OptimizerName[] = ['sgd', 'momentum', 'adam', 'adamw'];
@@ -28,12 +34,11 @@ afterEach(() => {
 /** Trains some steps on the backend and by the program, and compares the bits. */
 function expectEqualSteps(task: ProgramTask, steps: number): void {
   const trainer = new ProgramTrainer(task);
-  const run = new StepRun(trainer.program);
   let state = trainer.state();
   for (let step = 5; step < 5 + steps; step++) {
     const rows = task.rows(step);
     const loss = trainer.train(rows, step);
-    const result = run.run({ state, rows, seed: task.seed, step });
+    const result = expectSameTraces(trainer.program, { state, rows, seed: task.seed, step });
     expect(result.loss).toBe(loss);
     expect(Buffer.compare(result.state, trainer.state())).toBe(0);
     state = result.state;
@@ -106,5 +111,77 @@ describe.each(tasks)('the program of %s', (_, make) => {
       }),
       { numRuns: 2_000 },
     );
+  });
+});
+
+describe('streaming a trace', () => {
+  it('hands over every byte once, in order, with zeros to whole chunks', () => {
+    const task = denseTask('adam');
+    const trainer = new ProgramTrainer(task);
+    const { program } = trainer;
+    const input = { state: trainer.state(), rows: task.rows(3), seed: task.seed, step: 3 };
+    const wanted = new Uint8Array(traceBytes(program));
+    new StepRun(program).run(input, (output, { outputChunk }) => {
+      wanted.set(bytesIn(output), outputChunk * PROGRAM_CHUNK_BYTES);
+    });
+    const parts: Uint8Array[] = [];
+    streamTrace(new StepRun(program), input, { update: (bytes) => parts.push(bytes.slice()) });
+    expect(Buffer.compare(Buffer.concat(parts), wanted)).toBe(0);
+  });
+
+  it('holds what is still to be read, gives back everything, and does so after a failure', () => {
+    const task = denseTask('sgd', [40, 60, 60, 60, 60, 60, 5], 60);
+    const trainer = new ProgramTrainer(task);
+    const live = { bytes: 0, most: 0 };
+    const counting: StepMachine = {
+      allocate(type, length) {
+        const array = elementMachine.allocate(type, length);
+        live.bytes += array.byteLength;
+        live.most = Math.max(live.most, live.bytes);
+        return array;
+      },
+      free(array) {
+        live.bytes -= array.byteLength;
+      },
+      run: kernelMachine(createReferenceKernels()).run,
+    };
+    const run = new StepRun(trainer.program, counting);
+    const input = { state: trainer.state(), rows: task.rows(3), seed: task.seed, step: 3 };
+    run.run(input);
+    expect(live.bytes).toBe(0);
+    expect(live.most).toBeLessThan(0.6 * traceBytes(trainer.program));
+    expect(() =>
+      run.run(input, (_, __, index) => {
+        if (index === 20) throw new Error('the disk is full');
+      }),
+    ).toThrow('the disk is full');
+    expect(live.bytes).toBe(0);
+  });
+
+  it('refuses a state or rows of another length', () => {
+    const task = denseTask('sgd');
+    const trainer = new ProgramTrainer(task);
+    const run = new StepRun(trainer.program);
+    const input = { state: trainer.state(), rows: task.rows(3), seed: task.seed, step: 3 };
+    expect(() => run.run({ ...input, state: input.state.subarray(1) })).toThrow(
+      expect.objectContaining({ field: 'state' }),
+    );
+    expect(() => run.run({ ...input, rows: input.rows.subarray(1) })).toThrow(
+      expect.objectContaining({ field: 'rows' }),
+    );
+  });
+});
+
+describe('states', () => {
+  it('are the same numbers with and without padding', () => {
+    const trainer = new ProgramTrainer(denseTask('adam'));
+    const { program } = trainer;
+    const state = trainer.state();
+    expect(packDenseState(program, unpackDenseState(program, state))).toEqual(state);
+    expect(packState(program, unpackState(program, state))).toEqual(state);
+    expect(state.length).toBe(stateBytes(program));
+    expect(() => unpackState(program, state.subarray(4096))).toThrow(StateShapeError);
+    expect(() => packDenseState(program, new Uint8Array(4))).toThrow(StateShapeError);
+    expect(() => packState(program, unpackState(program, state).slice(1))).toThrow(StateShapeError);
   });
 });

@@ -41,6 +41,8 @@ export interface OperationTask {
   out: ProgramArray;
   fetches: readonly Fetch[];
   sources: readonly OperandArray[];
+  /** The batch's rows. */
+  rows: Uint8Array;
   place: StepPlace;
 }
 
@@ -115,8 +117,8 @@ export class StepRun {
     checkLength('rows', input.rows, program.batchSize * program.rowBytes);
     const place: StepPlace = { seed: input.seed, step: input.step, rowBytes: program.rowBytes };
     const outputs: (ProgramArray | null)[] = program.operations.map(() => null);
-    const stored = { state: input.state, constant: program.constants, view: input.rows };
-    const views = { state: viewOf(input.state), constant: viewOf(program.constants), view: viewOf(input.rows) };
+    const stored = { state: this.#store(input.state), constant: this.#store(program.constants) };
+    const rowsView = viewOf(input.rows);
     try {
       program.operations.forEach((record, index) => {
         const sources = record.operands.map((operand, i): OperandArray => {
@@ -127,17 +129,17 @@ export class StepRun {
             const start = (program.operations[producer]?.outputChunk ?? 0) * PROGRAM_CHUNK_BYTES;
             return { array: outputs[producer] as ProgramArray, base: (offset - start) / typeBytes[type] };
           }
-          return { array: elementsIn(type, stored[space]), base: offset / typeBytes[type] };
+          return { array: elementsIn(type, bytesIn(stored[space])), base: offset / typeBytes[type] };
         });
         const fetches = record.operands.map((operand, i): Fetch => {
           const source = sources[i];
           if (source != null) return (position) => source.array[source.base + position] as number;
           if (operand.space !== 'view') return () => 0;
-          return (position) => readElement(views.view, byteOffset(operand, position), operand.type);
+          return (position) => readElement(rowsView, byteOffset(operand, position), operand.type);
         });
         const out = this.#machine.allocate(record.type, elementsOf(record.shape));
         outputs[index] = out;
-        this.#machine.run({ record, out, fetches, sources, place });
+        this.#machine.run({ record, out, fetches, sources, rows: input.rows, place });
         sink?.(out, record, index);
         for (const done of this.#released[index] ?? []) {
           this.#machine.free(outputs[done] as ProgramArray);
@@ -147,7 +149,15 @@ export class StepRun {
       return this.#result(outputs);
     } finally {
       for (const output of outputs) if (output !== null) this.#machine.free(output);
+      for (const array of Object.values(stored)) this.#machine.free(array);
     }
+  }
+
+  /** A copy where the machine's kernels can read it. */
+  #store(bytes: Uint8Array): ProgramArray {
+    const array = this.#machine.allocate('float32', bytes.length / 4);
+    bytesIn(array).set(bytes);
+    return array;
   }
 
   #result(outputs: readonly (ProgramArray | null)[]): StepResult {
