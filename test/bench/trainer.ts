@@ -124,14 +124,16 @@ export async function run(): Promise<BenchRow[]> {
     const tfjs = await contender('tfjs/1 on WASM', 'tfjs/1', { backend: 'wasm' });
     const exact = await contender('exact/1 on WASM', 'exact/1', { implementation: 'wasm' });
     const native = await contender('exact/1 on native code', 'exact/1', { implementation: 'native' });
-    const contenders = nativeIsAvailable() ? [tfjs, exact, native] : [tfjs, exact];
-    if (!nativeIsAvailable()) console.log('trainer: the native kernels are not built here; their rows are left out');
+    const beside = [tfjs, exact];
+    const contenders = nativeIsAvailable() ? [...beside, native] : beside;
+    if (!nativeIsAvailable()) console.log('trainer: the native kernels are not built here; their row is left out');
 
     const trainPlain = async ({ runtime, wanted, header, plain }: Contender): Promise<void> => {
       await selectFor({ runtime, backends: runtime === 'exact/1' ? ['exact'] : ['wasm'], resources }, wanted);
       plain.push(await measured(() => plainTraining(train, header.rowBytes)));
     };
-    const trainOurs = async ({ wanted, header, ours, validating }: Contender, workdir: string): Promise<void> => {
+    const trainOurs = async (each: Contender, workdir: string): Promise<void> => {
+      const { wanted, header, ours, validating } = each;
       const fresh = new SwarmClient({ url: store.url });
       let result: TrainResult | undefined;
       ours.push(
@@ -140,6 +142,7 @@ export async function run(): Promise<BenchRow[]> {
         }),
       );
       if (result === undefined) throw new Error('the job gave no result');
+      if (!beside.includes(each)) return;
       const { logReference, modelReference } = result;
       const segments = Array.from({ length: segmentCount(header) }, (_, segment) => segment);
       const commitment = { header, logReference, modelReference, segments, ...wanted };
@@ -153,12 +156,13 @@ export async function run(): Promise<BenchRow[]> {
     // One round that only warms up, then rounds in alternating order.
     for (let round = 0; round <= rounds; round++)
       for (const each of contenders) {
-        if (round % 2 === 0) await trainPlain(each);
+        const hasPeer = beside.includes(each);
+        if (hasPeer && round % 2 === 0) await trainPlain(each);
         await trainOurs(each, join(directory, `run-${String(round)}-${String(contenders.indexOf(each))}`));
-        if (round % 2 === 1) await trainPlain(each);
+        if (hasPeer && round % 2 === 1) await trainPlain(each);
       }
     for (const { plain, ours, validating } of contenders) for (const list of [plain, ours, validating]) list.shift();
-    return [...contenders.flatMap(rowsOf), ...contenders.slice(1).map((each) => speedRow(each, tfjs))];
+    return [...beside.flatMap(rowsOf), ...contenders.slice(1).map((each) => speedRow(each, tfjs))];
   } finally {
     store.stop();
     rmSync(directory, { recursive: true, force: true });
