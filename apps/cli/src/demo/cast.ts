@@ -71,7 +71,8 @@ export const leastAccuracy = 0.95;
 /** Seconds: windows that suit one impatient person. */
 export const windows = {
   fundingWindow: 600,
-  bidWindow: 6,
+  // A busy machine takes most of it to check the job that the pool is to bid for.
+  bidWindow: 20,
   startWindow: 120,
   trainingWindow: 1_200,
   challengeWindow: 3,
