@@ -15,7 +15,7 @@ after(() => evm.close());
 for (const [number, operation] of floatOperations.entries()) {
   void test(`${operation.name} has this machine's bits for ${String(vectorsEach)} adversarial operands`, async () => {
     const seed = Number(process.env['FOUNDRY_FUZZ_SEED'] ?? 1) + number;
-    assert.deepEqual(await checkFloats(evm, number, vectorsEach, seed), []);
+    assert.deepEqual(await checkFloats(evm, number, vectorsEach, seed), { mismatches: 0, examples: [] });
   });
 }
 
