@@ -46,7 +46,7 @@ export interface LongRun {
   lastLoss: number;
   validation: number;
   stepsPerSecond: number;
-  /** From a tenth of the run to its end: what a step leaves behind. */
+  /** From the middle of the run to its end: what steps leave behind. */
   rssGrowthMiB: number;
   tensorGrowth: number;
 }
@@ -65,7 +65,7 @@ async function longRun(name: TaskName, implementation: string, steps: number): P
   const settled = { rss: 0, tensors: 0 };
   const started = performance.now();
   for (let step = 0; step < steps; step++) {
-    if (step === Math.floor(steps / 10)) {
+    if (step === Math.floor(steps / 2)) {
       globalThis.gc?.();
       Object.assign(settled, { rss: process.memoryUsage.rss(), tensors: tf.memory().numTensors });
     }
