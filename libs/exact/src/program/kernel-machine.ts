@@ -15,6 +15,7 @@ import { joinAxes, toFour } from '../backend/broadcast.ts';
 import { moveElements, stridesOf } from '../backend/movement.ts';
 import type { ExactBackend } from '../backend/exact-backend.ts';
 import { floatOf, largest } from '../reference/float.ts';
+import { blockExponent, dequantiseBlock, quantiseBlock, type Stretch } from './blocks.ts';
 import { runInBulk } from './bulk.ts';
 import { type OperationTask, runByElement, type StepMachine } from './run-step.ts';
 import { elementsIn, type ProgramArray } from './typed-arrays.ts';
@@ -58,7 +59,7 @@ class Scratch {
     this.#kernels = kernels;
   }
 
-  take<Type extends 'float32' | 'int32' | 'int8'>(type: Type, length: number) {
+  take(type: 'float32', length: number): Float32Array {
     const array = this.#kernels.allocate(type, length, 'any');
     this.#arrays.push(array);
     return array;
@@ -289,43 +290,40 @@ function runExponent(t: KernelTask): boolean {
   const vectors = vectorsOf(t.record);
   const x = t.elements(0);
   if (vectors === null || !(x instanceof Float32Array)) return false;
-  const { batch, batchStride, count, vectorStride, elementStride, k } = vectors;
-  const perBatch = count * Math.ceil(k / contractionBlock);
-  const exponents = t.scratch.take('int32', perBatch);
-  for (let item = 0; item < batch; item++) {
-    const layout = { count, length: k, vectorStride, elementStride };
-    t.kernels.blockExponents(exponents, x.subarray(item * batchStride), layout);
-    t.out.set(exponents, item * perBatch);
-  }
+  const bits = new Int32Array(x.buffer, x.byteOffset, x.length);
+  eachBlock(vectors, (stretch, index) => {
+    t.out[index] = blockExponent(bits, stretch);
+  });
   return true;
+}
+
+/** Calls `use` with every block of every vector and its number. */
+function eachBlock(
+  { batch, batchStride, count, vectorStride, elementStride, k }: Vectors,
+  use: (stretch: Stretch, index: number) => void,
+): void {
+  let index = 0;
+  for (let item = 0; item < batch; item++)
+    for (let v = 0; v < count; v++)
+      for (let from = 0; from < k; from += contractionBlock) {
+        const start = item * batchStride + v * vectorStride + from * elementStride;
+        use({ start, stride: elementStride, length: Math.min(contractionBlock, k - from) }, index++);
+      }
 }
 
 function runQuantise(t: KernelTask): boolean {
   const vectors = vectorsOf(t.record);
   const x = t.elements(0);
-  const given = t.elements(1);
-  if (vectors === null || !(x instanceof Float32Array) || given === null) return false;
-  const { batch, batchStride, count, vectorStride, elementStride, k } = vectors;
-  const blocks = Math.ceil(k / contractionBlock);
-  const expected = [count * blocks, blocks, 1, 0].map((stride, axis) =>
-    ([...t.record.shape][axis] as number) === 1 ? 0 : stride,
-  );
+  const exponents = t.elements(1);
+  if (vectors === null || !(x instanceof Float32Array) || exponents === null) return false;
+  const [, count, blocks, width] = t.record.shape as [number, number, number, number];
+  const expected = [count * blocks, blocks, 1, 0].map((stride, axis) => (t.record.shape[axis] === 1 ? 0 : stride));
   if (String(t.operand(1).strides) !== String(expected)) return false;
-  const length = elementsOf(t.record.shape.slice(2));
-  const exponents = t.scratch.take('int32', count * blocks);
-  const whole = k === length;
-  const packed = whole ? null : t.scratch.take('int8', count * k);
-  for (let item = 0; item < batch; item++) {
-    exponents.set(given.subarray(item * count * blocks, (item + 1) * count * blocks));
-    const part = (t.out as Int8Array).subarray(item * count * length, (item + 1) * count * length);
-    const layout = { count, length: k, vectorStride, elementStride };
-    t.kernels.quantise(packed ?? part, x.subarray(item * batchStride), exponents, layout, 'left');
-    if (packed === null) continue;
-    for (let v = 0; v < count; v++) {
-      part.set(packed.subarray(v * k, (v + 1) * k), v * length);
-      part.fill(0, v * length + k, (v + 1) * length);
-    }
-  }
+  const out = t.out as Int8Array;
+  eachBlock(vectors, (stretch, index) => {
+    quantiseBlock(out, index * width, x, stretch, exponents[index] as number);
+    out.fill(0, index * width + stretch.length, (index + 1) * width);
+  });
   return true;
 }
 
@@ -333,40 +331,38 @@ function runContract(t: KernelTask): boolean {
   const [batch, m, n, blocks] = t.record.shape as [number, number, number, number];
   const arrays = [0, 1, 2, 3].map((i) => t.elements(i));
   if (arrays.includes(null) || t.record.shape.length !== 4) return false;
-  const [a, b, aGiven, bGiven] = arrays as [Int8Array, Int8Array, Int8Array, Int8Array];
-  // The rows of both sides, with what they are filled up with: zeros add nothing.
-  const width = blocks > 1 ? contractionBlock : 2 ** Math.ceil(Math.log2(t.record.list[0] as number));
-  const k = blocks * width;
-  if (!layoutsFit(t.record, m, n, blocks, width)) return false;
+  const [a, b, aExponents, bExponents] = arrays as [Int8Array, Int8Array, Int8Array, Int8Array];
+  const k = t.record.list[0] as number;
+  const width = blocks > 1 ? contractionBlock : 2 ** Math.ceil(Math.log2(k));
+  if (!layoutsFit(t.record, blocks, width)) return false;
   const perBatch = (i: number): number => t.operand(i).strides[0] as number;
-  const sums = t.scratch.take('int32', blocks * m * n);
-  const [left, right] = [t.scratch.take('int32', m), t.scratch.take('int32', n)];
-  const part = blocks > 1 ? t.scratch.take('float32', m * n) : null;
-  const out = t.out as Float32Array;
-  for (let item = 0; item < batch; item++) {
-    const aPart = a.subarray(item * perBatch(0), item * perBatch(0) + m * k);
-    const bPart = b.subarray(item * perBatch(1), item * perBatch(1) + n * k);
-    t.kernels.contract(sums, aPart, bPart, m, k, n);
-    const target = out.subarray(item * m * n * blocks, (item + 1) * m * n * blocks);
-    for (let block = 0; block < blocks; block++) {
-      for (let i = 0; i < m; i++) left[i] = aGiven[item * perBatch(2) + i * blocks + block] as number;
-      for (let j = 0; j < n; j++) right[j] = bGiven[item * perBatch(3) + j * blocks + block] as number;
-      const own = sums.subarray(block * m * n, (block + 1) * m * n);
-      t.kernels.rescale(part ?? target, own, left, right, m, n, 1);
-      if (part !== null) t.copy(target.subarray(block), part, [m * n], [blocks], [1]);
-    }
+  const left = t.scratch.take('float32', batch * m * k);
+  const right = t.scratch.take('float32', batch * n * k);
+  const part = blocks > 1 ? t.scratch.take('float32', batch * m * n) : null;
+  const side = (out: Float32Array, q: Int8Array, e: Int8Array, count: number, i: number, block: number): void => {
+    for (let item = 0; item < batch; item++)
+      for (let v = 0; v < count; v++) {
+        const exponent = e[item * perBatch(i + 2) + v * blocks + block] as number;
+        const start = item * perBatch(i) + (v * blocks + block) * width;
+        dequantiseBlock(out, (item * count + v) * k, q, start, k, exponent);
+      }
+  };
+  const shape = {
+    ...{ batch, m, k, n, transposeA: false, transposeB: true },
+    aBatchStride: m * k,
+    bBatchStride: n * k,
+  };
+  for (let block = 0; block < blocks; block++) {
+    side(left, a, aExponents, m, 0, block);
+    side(right, b, bExponents, n, 1, block);
+    t.kernels.matMul(part ?? (t.out as Float32Array), left, right, shape);
+    if (part !== null) t.copy((t.out as Float32Array).subarray(block), part, [batch * m * n], [blocks], [1]);
   }
   return true;
 }
 
 /** Whether the operands of a `contract` lie as a derived program has them. */
-function layoutsFit(
-  { operands, shape }: OperationRecord,
-  m: number,
-  n: number,
-  blocks: number,
-  width: number,
-): boolean {
+function layoutsFit({ operands, shape }: OperationRecord, blocks: number, width: number): boolean {
   const unless1 = (stride: number, axis: number): number => ((shape[axis] as number) === 1 ? 0 : stride);
   const wanted = [
     [unless1(blocks * width, 1), 0, unless1(width, 3)],
@@ -374,7 +370,7 @@ function layoutsFit(
     [unless1(blocks, 1), 0, unless1(1, 3)],
     [0, unless1(blocks, 2), unless1(1, 3)],
   ];
-  return operands.every(({ strides }, i) => String(strides.slice(1, 4)) === String(wanted[i]) && m > 0 && n > 0);
+  return operands.every(({ strides }, i) => String(strides.slice(1, 4)) === String(wanted[i]));
 }
 
 /** §12 as primitives over whole arrays, in the order of its definition. */
