@@ -53,6 +53,10 @@ it('has the commands that the documentation names', () => {
     'job watch',
     'job log',
     'verify',
+    'program derive',
+    'program show',
+    'program diff',
+    'program validate',
     'demo',
   ]);
 });

@@ -4,6 +4,7 @@ import { addDemoCommand } from './commands/demo-command.ts';
 import { addJobCommands } from './commands/job-commands.ts';
 import { addOfferCommands } from './commands/offer-commands.ts';
 import { addPoolCommands } from './commands/pool-commands.ts';
+import { addProgramCommands } from './commands/program-commands.ts';
 import { addStakeCommands } from './commands/stake-commands.ts';
 import { addStackCommands } from './commands/stack-commands.ts';
 import { addValidatorCommands } from './commands/validator-commands.ts';
@@ -41,6 +42,7 @@ export function createProgram(): Command {
   addValidatorCommands(program);
   addJobCommands(program);
   addVerifyCommand(program);
+  addProgramCommands(program);
   addDemoCommand(program);
   exitLikeProgram(program);
   return program;

@@ -1,0 +1,119 @@
+import { describe, expect, it } from '@jest/globals';
+import { encodeStepProgram, type Program, type ViewColumn } from '@cotrain/protocol';
+import { dense, exampleProgram, sequential, xorColumns, xorJob } from '@cotrain/training/testing';
+import { deriveFromModel, type Model } from './derive-model.ts';
+import { describeOperation, differences, summary } from './describe.ts';
+
+const layer = (className: string, config: Record<string, unknown> = {}): unknown => ({
+  class_name: className,
+  config: { name: className.toLowerCase() + String(Object.keys(config).length), ...config },
+});
+const glorot = { class_name: 'GlorotUniform', config: {} };
+const images: ViewColumn[] = [
+  { name: 'image', role: 'input', dtype: 'uint8', shape: [8, 8, 1], scale: 1 / 255, offset: -0.5 },
+  { name: 'digit', role: 'target', dtype: 'uint8', shape: [] },
+];
+const convolution = (name: string, filters: number, more: object = {}): unknown => ({
+  class_name: 'Conv2D',
+  config: {
+    ...{ name, filters, kernel_size: [3, 3], strides: [1, 1], padding: 'same', activation: 'relu', use_bias: true },
+    ...{ kernel_initializer: glorot, bias_initializer: { class_name: 'Zeros', config: {} }, ...more },
+  },
+});
+
+/** `deriveFromModel` runs a step of each and compares it with the trainer's, bit for bit. */
+const models: [string, Model][] = [
+  ['a dense model with dropout under adam', { document: xorJob().program, columns: xorColumns, batchSize: 6 }],
+  ...(['sgd', 'momentum', 'adamw'] as const).map((kind): [string, Model] => [
+    `a dense model under ${kind}`,
+    {
+      document: sequential(
+        [dense('hidden', 5, 'gelu', { batch_input_shape: [null, 2] }), dense('class', 2, 'softmax')],
+        {
+          optimizer:
+            kind === 'momentum'
+              ? { kind, learningRate: 0.1, momentum: 0.9 }
+              : ({ kind, learningRate: 0.1 } as Program['optimizer']),
+        },
+      ),
+      columns: xorColumns,
+      batchSize: 5,
+    },
+  ]),
+  [
+    'a convolutional model with batch normalisation',
+    {
+      document: sequential([
+        convolution('first', 3, { batch_input_shape: [null, 8, 8, 1] }),
+        layer('BatchNormalization', { axis: -1, epsilon: 0.001, momentum: 0.9 }),
+        layer('MaxPooling2D', { pool_size: [2, 2], strides: [2, 2], padding: 'valid' }),
+        convolution('second', 4, { strides: [2, 2] }),
+        layer('AveragePooling2D', { pool_size: [2, 2], strides: [1, 1], padding: 'same' }),
+        layer('Flatten'),
+        dense('class', 10, 'softmax'),
+      ]),
+      columns: images,
+      batchSize: 3,
+    },
+  ],
+  [
+    'a transformer',
+    {
+      document: exampleProgram('tiny-gpt'),
+      columns: [
+        { name: 'tokens', role: 'input', dtype: 'uint8', shape: [32] },
+        { name: 'next', role: 'target', dtype: 'uint8', shape: [32] },
+      ],
+      batchSize: 2,
+    },
+  ],
+  [
+    'a recurrent model with a loss over numbers',
+    {
+      document: sequential(
+        [
+          layer('LSTM', {
+            ...{ units: 4, batch_input_shape: [null, 5, 3], activation: 'tanh', recurrent_activation: 'sigmoid' },
+            ...{ kernel_initializer: glorot, recurrent_initializer: glorot, unit_forget_bias: true },
+          }),
+          dense('value', 2, 'linear'),
+        ],
+        { loss: 'meanSquaredError', metrics: [] },
+      ),
+      columns: [
+        { name: 'series', role: 'input', dtype: 'float32', shape: [5, 3] },
+        { name: 'value', role: 'target', dtype: 'float32', shape: [2] },
+      ],
+      batchSize: 4,
+    },
+  ],
+  [
+    'a model of two classes',
+    {
+      document: sequential([dense('class', 1, 'sigmoid', { batch_input_shape: [null, 2] })], {
+        loss: 'binaryCrossentropy',
+      }),
+      columns: xorColumns,
+      batchSize: 8,
+    },
+  ],
+];
+
+describe('deriving a program', () => {
+  it.each(models)('of %s', async (_, model) => {
+    const program = await deriveFromModel(model);
+    expect(encodeStepProgram(await deriveFromModel(model))).toEqual(encodeStepProgram(program));
+    const other = await deriveFromModel({ ...model, batchSize: model.batchSize + 1 });
+    const [first] = differences(program, other, 1);
+    expect(first).toEqual({ where: 'batchSize', first: model.batchSize, second: model.batchSize + 1 });
+    expect(differences(program, program, 1)).toEqual([]);
+    expect(summary(program).reduce((sum, { operations }) => sum + operations, 0)).toBe(program.operations.length);
+    expect(describeOperation(program.operations[0]!, 0)).toMatch(/chunk 0 .* = \w+\(/);
+  });
+
+  it('refuses columns whose scale no operation has, by their kind', async () => {
+    const columns: ViewColumn[] = [{ ...xorColumns[0]!, scale: 0.1 }, xorColumns[1]!];
+    const refused = deriveFromModel({ document: xorJob().program, columns, batchSize: 4 });
+    await expect(refused).rejects.toThrow('a column of float32 has a scale or an offset');
+  });
+});
