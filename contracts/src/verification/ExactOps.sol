@@ -52,6 +52,16 @@ contract ExactOps {
         return condition != 0 ? a : b;
     }
 
+    // Bool elements are 0 or 1: `and` and `or` are the minimum and the maximum, and to bool is NotEqual to 0.
+
+    function integerUnary(UnaryOperation operation, int32 x, int32 parameter0, int32 parameter1)
+        external
+        pure
+        returns (int32)
+    {
+        return ExactIntegers.unary(operation, x, parameter0, parameter1);
+    }
+
     function integerBinary(IntegerOperation operation, int32 a, int32 b) external pure returns (int32) {
         return ExactIntegers.binary(operation, a, b);
     }

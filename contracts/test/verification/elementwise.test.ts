@@ -194,52 +194,67 @@ void test('the coefficients of Adam and its powers move as in the trainer, step 
   }
 });
 
+/** Where int32 overflow, and signs differ. */
+const int32s = [0, 1, -1, 2, -2, 3, -7, 7, 46_341, -46_341, 65_536, 2 ** 31 - 1, -(2 ** 31), 123_456_789, -987_654_321];
+const int32Pairs = int32s.flatMap((a) => int32s.map((b) => [a, b] as const));
+const floorDiv = (a: number, b: number): number => (b === 0 ? 0 : Math.floor(a / b));
+
 void test('int32 wraps, divides downwards and by 0 to 0', async () => {
-  const numbers = [
-    0,
-    1,
-    -1,
-    2,
-    -2,
-    3,
-    -7,
-    7,
-    46_341,
-    -46_341,
-    65_536,
-    2 ** 31 - 1,
-    -(2 ** 31),
-    123_456_789,
-    -987_654_321,
-  ];
-  const floorDiv = (a: number, b: number): number => (b === 0 ? 0 : Math.floor(a / b));
   const functions: ((a: number, b: number) => number)[] = [
     ...[(a: number, b: number) => a + b, (a: number, b: number) => a - b, Math.imul, floorDiv],
     (a, b) => a - Math.imul(floorDiv(a, b), b),
     ...[Math.max, Math.min, (a: number, b: number) => Math.imul(a - b, a - b)],
   ];
   for (const [number, apply] of functions.entries()) {
-    const args = numbers.flatMap((a) => numbers.map((b) => [number, a, b] as const));
-    const got = (await ops.callEach('integerBinary', args)).map(([result]) => Number(result));
+    const got = await ops.callEach(
+      'integerBinary',
+      int32Pairs.map((pair) => [number, ...pair]),
+    );
     assert.deepEqual(
-      got,
-      args.map(([, a, b]) => apply(a, b) | 0),
+      got.flat().map(Number),
+      int32Pairs.map((pair) => apply(...pair) | 0),
       `operation ${String(number)}`,
     );
   }
-  for (const [number, operation] of comparisons.entries()) {
-    const args = numbers.flatMap((a) => numbers.map((b) => [number, a, b] as const));
-    const got = (await ops.callEach('integerCompare', args)).map(([result]) => result);
-    const holds = { equal: 0, notEqual: 0, less: 0, lessEqual: 0, greater: 0, greaterEqual: 0, ...{ [operation]: 1 } };
+});
+
+void test('functions of one int32, and those that make no sense for it', async () => {
+  const functions: Partial<Record<(typeof unaryOperations)[number], (x: number) => number>> = {
+    ...{ neg: (x) => -x, abs: Math.abs, sign: Math.sign, floor: (x) => x, ceil: (x) => x, round: (x) => x },
+    ...{ square: (x) => Math.imul(x, x), relu: (x) => Math.max(x, 0), step: (x) => (x > 0 ? 1 : -5) },
+    clip: (x) => Math.min(Math.max(x, -5), 6),
+  };
+  for (const [number, operation] of unaryOperations.entries()) {
+    const apply = functions[operation];
+    if (apply === undefined) {
+      assert.equal(await reasonOf(ops.call('integerUnary', number, 1, 0, 0)), 'NotOfIntegers', operation);
+      continue;
+    }
+    const got = await ops.callEach(
+      'integerUnary',
+      int32s.map((x) => [number, x, -5, 6]),
+    );
     assert.deepEqual(
-      got,
-      args.map(([, a, b]) =>
-        a < b
-          ? holds.less + holds.lessEqual + holds.notEqual > 0
-          : a > b
-            ? holds.greater + holds.greaterEqual + holds.notEqual > 0
-            : holds.equal + holds.lessEqual + holds.greaterEqual > 0,
-      ),
+      got.flat().map(Number),
+      int32s.map((x) => apply(x) | 0),
+      operation,
+    );
+  }
+});
+
+void test('int32 are compared with their signs', async () => {
+  const functions: Record<(typeof comparisons)[number], (a: number, b: number) => boolean> = {
+    ...{ equal: (a, b) => a === b, notEqual: (a, b) => a !== b, less: (a, b) => a < b },
+    ...{ lessEqual: (a, b) => a <= b, greater: (a, b) => a > b, greaterEqual: (a, b) => a >= b },
+  };
+  for (const [number, operation] of comparisons.entries()) {
+    const got = await ops.callEach(
+      'integerCompare',
+      int32Pairs.map((pair) => [number, ...pair]),
+    );
+    assert.deepEqual(
+      got.flat(),
+      int32Pairs.map((pair) => functions[operation](...pair)),
       operation,
     );
   }

@@ -21,7 +21,7 @@ function hex(bytes: Uint8Array): string {
 }
 
 /** Siblings of the node over `size` bytes at `offset` of a payload, from the lowest. */
-function siblings(payload: Uint8Array, offset: number, size: number): string[] {
+export function siblings(payload: Uint8Array, offset: number, size: number): string[] {
   const levels = merkleLevels(payload);
   const found: string[] = [];
   for (let level = Math.log2(size / 32); level < 7; level++)

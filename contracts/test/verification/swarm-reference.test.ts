@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { childCount, childSpan, referenceOf } from '@cotrain/swarm';
+import { bmtChunkAddress, childCount, childSpan, referenceOf } from '@cotrain/swarm';
 import fc from 'fast-check';
 import { type Evm, type EvmContract, reasonOf, startEvm } from './evm.ts';
-import { FileProver } from './swarm-proof.ts';
+import { FileProver, siblings } from './swarm-proof.ts';
 
 let evm: Evm;
 let contract: EvmContract;
@@ -64,6 +64,60 @@ void test('pieces of a file of three levels are proven, also in the last, lone c
       const { piece, proof } = file.prove(place, size);
       await contract.call('prove', file.reference, bytes.length, place, piece, proof);
     }
+  }
+});
+
+void test('any piece of a file of any length is proven', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 3 * group }),
+      fc.nat(),
+      fc.integer({ min: 0, max: 7 }),
+      async (length, at, k) => {
+        const file = new FileProver(bytesOf(length));
+        const size = 32 * 2 ** k;
+        const offset = Math.floor((at % length) / size) * size;
+        const { piece, proof } = file.prove(offset, size);
+        await contract.call('prove', file.reference, length, offset, piece, proof);
+      },
+    ),
+    { numRuns: 25 },
+  );
+});
+
+void test('a trace of 8 GiB and a little more: four levels, and a last child that is a file of its own', async () => {
+  // All full chunks are equal, and so are the chunks of each level: one of each is hashed.
+  const leaf = bytesOf(4096);
+  const levels = [{ payload: leaf, address: bmtChunkAddress(4096, leaf) }];
+  for (let level = 1; level <= 3; level++) {
+    const below = Buffer.from(levels[level - 1]!.address.slice(2), 'hex');
+    const payload = Buffer.concat(new Array<Buffer>(128).fill(below));
+    levels.push({ payload, address: bmtChunkAddress(4096 * 128 ** level, payload) });
+  }
+  const whole = 4096 * 128 ** 3;
+  const indexAt = (offset: number, level: number): number => Math.floor(offset / (4096 * 128 ** (level - 1))) % 128;
+  const proofAt = (offset: number, size: number): string[] => [
+    ...siblings(leaf, offset % 4096, size),
+    ...[1, 2, 3].flatMap((level) => siblings(levels[level]!.payload, indexAt(offset, level) * 32, 32)),
+  ];
+  const tail = new FileProver(bytesOf(4101));
+  const rootPayload = Buffer.from(`${levels[3]!.address.slice(2)}${tail.reference.slice(2)}`, 'hex');
+  const length = whole + 4101;
+  const root = bmtChunkAddress(length, rootPayload);
+  for (const offset of [0, 1024, 4096 * 127, 5 * 4096 * 128 ** 2 + 77 * 4096 + 3072, whole - 1024]) {
+    const piece = leaf.subarray(offset % 4096, (offset % 4096) + 1024);
+    const proof = proofAt(offset, 1024);
+    await contract.call('prove', levels[3]!.address, whole, offset, piece, proof);
+    await contract.call('prove', root, length, offset, piece, [...proof, ...siblings(rootPayload, 0, 32)]);
+    assert.equal(
+      await reasonOf(contract.call('prove', root, length, offset, piece, proof)),
+      'WrongProofLength',
+      'a level left out',
+    );
+  }
+  for (const offset of [0, 4064, 4096]) {
+    const { piece, proof } = tail.prove(offset, 32);
+    await contract.call('prove', root, length, whole + offset, piece, [...proof, ...siblings(rootPayload, 32, 32)]);
   }
 });
 
