@@ -8,8 +8,11 @@ import type { BenchRow } from './bench-row.ts';
 const execute = promisify(execFile);
 const exact = join(import.meta.dirname, '../../libs/exact');
 
-/** WebAssembly from AssemblyScript, C++ with AVX-512 or whatever the machine has, and TensorFlow's own kernels. */
-const implementations = ['wasm-relaxed', 'native', 'tfjs-node'];
+/**
+ * WebAssembly from AssemblyScript; C++ for products and convolutions, with AVX-512 or whatever the machine has; exact/1
+ * composed of TensorFlow's own kernels, and of XNNPACK's in TensorFlow.js WASM.
+ */
+const implementations = ['wasm-relaxed', 'native', 'tfjs-node', 'tfjs-wasm'];
 
 interface Committed {
   steps: number;
@@ -32,8 +35,8 @@ async function longRun(task: string, implementation: string): Promise<LongRun | 
 }
 
 /**
- * Thousands of steps of three models on real data (MNIST, Fashion-MNIST, the Brown corpus), on implementations that share
- * no code for their arithmetic: every weight, moment and loss has the bits whose hash is committed.
+ * Thousands of steps of three models on real data (MNIST, Fashion-MNIST, the Brown corpus), on implementations of which
+ * three share no arithmetic: every weight, moment and loss has the bits whose hash is committed.
  */
 export async function run(): Promise<BenchRow[]> {
   const file = join(exact, 'vectors', 'long-runs.json');

@@ -3,35 +3,48 @@
 import { createHash } from 'node:crypto';
 import { registerExactBackend } from '../src/backend/register.ts';
 import { adamStep } from '../src/backend/training.ts';
-import { registerComposedBackend } from '../src/composed/register.ts';
-import { loadTfjsNode } from '../src/composed/tfjs-node.ts';
 import { adamCoefficients, initialBetaPowers } from '../src/adam-coefficients.ts';
 import type { ExactKernels } from '../src/kernels.ts';
 import { createNativeKernels } from '../src/native/native-kernels.ts';
 import { createReferenceKernels } from '../src/reference/reference-kernels.ts';
 import { createWasmKernels } from '../src/wasm/wasm-kernels.ts';
-import { tf } from './backends.ts';
+import { composedBackend, type ComposedName, tf } from './backends.ts';
 import { makeTask, type TaskName, taskNames } from './tasks.ts';
 
+/** A backend of TensorFlow.js, by its name. */
 interface Registered {
+  name: string;
   dispose(): void | Promise<void>;
 }
 
 function onKernels(kernels: ExactKernels): Registered {
-  return registerExactBackend({ kernels }).kernels;
+  registerExactBackend({ kernels });
+  return { name: 'exact', dispose: () => kernels.dispose() };
 }
 
-/** What can compute exact/1. `native`, `wasm-*`, `tfjs-node` and `reference` share no code for their arithmetic. */
+async function onInner(name: ComposedName): Promise<Registered> {
+  const backend = await composedBackend(name);
+  return {
+    name,
+    dispose: () => {
+      backend.dispose();
+    },
+  };
+}
+
+/**
+ * What can compute exact/1. Arithmetic of its own have: `wasm-*` (AssemblyScript), `tfjs-node` (TensorFlow's kernels),
+ * `tfjs-wasm` (XNNPACK's) and `reference` (JavaScript). `native` has its own products and convolutions (C++), the rest
+ * is that of `wasm-*`.
+ */
 const implementations: Record<string, () => Registered | Promise<Registered>> = {
   reference: () => onKernels(createReferenceKernels()),
   'wasm-scalar': () => onKernels(createWasmKernels({ variant: 'scalar', threads: 1 })),
   'wasm-simd': () => onKernels(createWasmKernels({ variant: 'simd', threads: 1 })),
   'wasm-relaxed': () => onKernels(createWasmKernels({ variant: 'relaxed', threads: 2 })),
   native: () => onKernels(createNativeKernels({ threads: 2 })),
-  'tfjs-node': async () => {
-    await loadTfjsNode();
-    return registerComposedBackend({ on: 'tensorflow', name: 'exact' });
-  },
+  'tfjs-wasm': () => onInner('exact-on-wasm'),
+  'tfjs-node': () => onInner('exact-on-tensorflow'),
 };
 
 /** Steps whose numbers the committed hashes are of. */
@@ -54,7 +67,7 @@ export interface LongRun {
 async function longRun(name: TaskName, implementation: string, steps: number): Promise<LongRun> {
   const registered = await implementations[implementation]?.();
   if (registered === undefined) throw new Error(`IMPLEMENTATION is one of ${Object.keys(implementations).join(', ')}`);
-  await tf.setBackend('exact');
+  await tf.setBackend(registered.name);
   await tf.ready();
   const { model, rate, batch, validate } = await makeTask(name, 1);
   const moments = [0, 1].map(() => model.variables.map((weight) => tf.variable(tf.zeros(weight.shape), false)));
