@@ -49,6 +49,7 @@ export {
   StepRun,
 } from './program/run-step.ts';
 export { packDenseState, packState, StateShapeError, unpackDenseState, unpackState } from './program/state.ts';
+export { isLowerBound, isSkipped, isSlotSegment, sortFault, type SortFault } from './program/witness.ts';
 export { bytesIn, type ProgramArray, readElement } from './program/typed-arrays.ts';
 export { createReferenceKernels } from './reference/reference-kernels.ts';
 export { NotAllocatedError, UnavailableVariantError } from './wasm/errors.ts';
