@@ -14,7 +14,7 @@ import { type BenchRow, meetsBar } from './bench-row.ts';
 
 const notBenches = new Set(['run', 'bench-row', 'exact-figures']);
 /** Long ones, which run only when they are named. */
-const onDemand = new Set(['dispute', 'exact', 'exact-2-threads', 'exact-long']);
+const onDemand = new Set(['dispute', 'exact', 'exact-2-threads', 'exact-long', 'program']);
 
 async function runInChild(name: string, reportFile: string): Promise<void> {
   const module = (await import(pathToFileURL(join(import.meta.dirname, `${name}.ts`)).href)) as {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { encodeStepProgram, type Program, type ViewColumn } from '@cotrain/protocol';
+import { referenceOf } from '@cotrain/swarm';
 import { dense, exampleProgram, sequential, xorColumns, xorJob } from '@cotrain/training/testing';
 import { deriveFromModel, type Model } from './derive-model.ts';
 import { describeOperation, differences, summary } from './describe.ts';
@@ -11,6 +12,14 @@ const layer = (className: string, config: Record<string, unknown> = {}): unknown
 const glorot = { class_name: 'GlorotUniform', config: {} };
 const images: ViewColumn[] = [
   { name: 'image', role: 'input', dtype: 'uint8', shape: [8, 8, 1], scale: 1 / 255, offset: -0.5 },
+  { name: 'digit', role: 'target', dtype: 'uint8', shape: [] },
+];
+const tokens: ViewColumn[] = [
+  { name: 'tokens', role: 'input', dtype: 'uint8', shape: [32] },
+  { name: 'next', role: 'target', dtype: 'uint8', shape: [32] },
+];
+const mnist: ViewColumn[] = [
+  { name: 'image', role: 'input', dtype: 'uint8', shape: [28, 28], scale: 1 / 255 },
   { name: 'digit', role: 'target', dtype: 'uint8', shape: [] },
 ];
 const convolution = (name: string, filters: number, more: object = {}): unknown => ({
@@ -60,10 +69,7 @@ const models: [string, Model][] = [
     'a transformer',
     {
       document: exampleProgram('tiny-gpt'),
-      columns: [
-        { name: 'tokens', role: 'input', dtype: 'uint8', shape: [32] },
-        { name: 'next', role: 'target', dtype: 'uint8', shape: [32] },
-      ],
+      columns: tokens,
       batchSize: 2,
     },
   ],
@@ -109,6 +115,15 @@ describe('deriving a program', () => {
     expect(differences(program, program, 1)).toEqual([]);
     expect(summary(program).reduce((sum, { operations }) => sum + operations, 0)).toBe(program.operations.length);
     expect(describeOperation(program.operations[0]!, 0)).toMatch(/chunk 0 .* = \w+\(/);
+  });
+
+  // A change here changes every program: it breaks with those that offers have named.
+  it.each([
+    ['mnist-mlp', mnist, 32, '0x025a8cfa3854936044f7b3751ed3c18eff781dc4719716915895f52d5d2815f1'],
+    ['tiny-gpt', tokens, 8, '0x0f54e86bce6e818b1434b525885c09268b3dd8b9a5f9d27257490e463789628e'],
+  ] as const)('of the example %s has the reference that it always had', async (name, columns, batchSize, reference) => {
+    const program = await deriveFromModel({ document: exampleProgram(name), columns, batchSize });
+    expect(referenceOf(encodeStepProgram(program))).toBe(reference);
   });
 
   it('refuses columns whose scale no operation has, by their kind', async () => {
