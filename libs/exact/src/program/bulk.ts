@@ -31,12 +31,16 @@ export function runInBulk(task: OperationTask): boolean {
     const count = Math.min(step, firstLength - first);
     const part = new Part(task, domain, first, count);
     const outputs = (count * perFirst) / listed;
+    if (record.opcode === 'move') {
+      runMove(task, at, outputs, part);
+      at += outputs;
+      continue;
+    }
     const operands = record.operands.map((_, i) => part.elements(i));
     if (isList) {
       for (let o = 0; o < outputs; o++)
         out[at + o] = reduceList(record, listed, (operand, i) => (operands[operand] as Elements)(o * listed + i));
     } else if (apply !== undefined) runElementwise(out, at, outputs, operands, apply);
-    else runMove(task, at, outputs, operands);
     at += outputs;
   }
   return true;
@@ -54,16 +58,25 @@ function runElementwise(
   for (let i = 0; i < count; i++) out[at + i] = apply(a(i) as number, b(i) as number, c(i) as number, 0);
 }
 
-function runMove({ record, out }: OperationTask, at: number, count: number, operands: readonly Elements[]): void {
+/** Later operands first, so that the first one that has an element is the last to write it. */
+function runMove({ record, out }: OperationTask, at: number, count: number, part: Part): void {
   const fill = record.type === 'float32' ? floatOf(record.parameters[0] | 0) : wrap(record.type, record.parameters[0]);
-  const sources = moveSources(record).map((i) => operands[i] as Elements);
-  for (let i = 0; i < count; i++) {
-    let value: number | null = null;
-    for (const source of sources) {
-      value = source(i);
-      if (value !== null) break;
+  out.fill(fill, at, at + count);
+  for (const source of moveSources(record).toReversed()) {
+    const plain = part.positionsIn(source);
+    if (plain === null) {
+      const elements = part.elements(source);
+      for (let i = 0; i < count; i++) {
+        const value = elements(i);
+        if (value !== null) out[at + i] = value;
+      }
+      continue;
     }
-    out[at + i] = value ?? fill;
+    const { array, base, positions } = plain;
+    for (let i = 0; i < count; i++) {
+      const position = positions[i] as number;
+      if (position !== missing) out[at + i] = array[base + position] as number;
+    }
   }
 }
 
@@ -79,6 +92,12 @@ class Part {
     this.#domain = domain;
     this.#first = first;
     this.#count = count;
+  }
+
+  /** Where an operand's elements are, if they lie in an array. */
+  positionsIn(i: number): { array: OperationTask['out']; base: number; positions: Int32Array } | null {
+    const source = this.#task.sources[i];
+    return source == null ? null : { ...source, positions: this.#positions(this.#task.record.operands[i] as Operand) };
   }
 
   elements(i: number): Elements {
@@ -115,8 +134,8 @@ class Part {
     let gathered: Int32Array | null = null;
     if (operand.gather !== null) {
       const indices = this.elements(operand.gather.operand);
-      const count = this.#count * elementsOf(this.#domain.slice(1));
-      gathered = Int32Array.from({ length: count }, (_, at) => indices(at) as number);
+      gathered = new Int32Array(this.#count * elementsOf(this.#domain.slice(1)));
+      for (let at = 0; at < gathered.length; at++) gathered[at] = indices(at) as number;
     }
     return positionsOf(operand, this.#domain, this.#first, this.#count, gathered);
   }
