@@ -69,7 +69,7 @@ function sourceIndex(spread: i32, inputDilation: i32, size: i32): i32 {
 
 /** `count` pixels of a line from `at` on, with zeros outside of it. */
 function copyPixels(to: usize, line: usize, at: i32, count: i32, width: i32, channelBytes: usize): void {
-  if (at >= 0 && at + count <= width) {
+  if (at >= 0 && at <= width - count) {
     copyFloats(to, line + <usize>at * channelBytes, <usize>count * channelBytes);
     return;
   }

@@ -1,8 +1,10 @@
-// Node-API: three functions over the memory in which the arrays lie. JavaScript checks the shapes; here only the extent
-// of the memory is known.
+// Node-API: three functions over the memory in which the arrays lie. JavaScript checks the shapes; here every operand's
+// extent is checked again, so that no call leaves the memory.
 #include <node_api.h>
 
 #include <cstring>
+#include <initializer_list>
+#include <limits>
 #include <new>
 #include <string>
 
@@ -27,12 +29,46 @@ struct Call {
   size_t count = 0;
   bool isBad = false;
 
-  float* floats(int index) {
-    uint32_t address = static_cast<uint32_t>(values[index]);
-    if (address % 4 != 0 || address >= memoryBytes) isBad = true;
+  // Where `count` floats begin; counts below 0 are bad.
+  float* floats(int index, int64_t count) {
+    const uint32_t address = static_cast<uint32_t>(values[index]);
+    if (count < 0 || address % 4 != 0 || address > memoryBytes ||
+        static_cast<uint64_t>(count) > (memoryBytes - address) / 4)
+      isBad = true;
     return reinterpret_cast<float*>(memory + (isBad ? 0 : address));
   }
 };
+
+// A product of sizes, or -1 if one of them is below 0 or int32 cannot hold a product on the way.
+int64_t product(std::initializer_list<int32_t> sizes) {
+  int64_t result = 1;
+  for (const int32_t size : sizes) {
+    if (size < 0) return -1;
+    result *= size;
+    if (result > std::numeric_limits<int32_t>::max()) return -1;
+  }
+  return result;
+}
+
+// Floats from the first to the last that an operand's vectors reach, or -1.
+int64_t reachOf(const int32_t* strides, int32_t count, int32_t length, int32_t items) {
+  if (count < 0 || length < 0 || items < 0) return -1;
+  if (count == 0 || length == 0 || items == 0) return 0;
+  for (int i = 0; i < 3; i++)
+    if (strides[i] < 0) return -1;
+  // Three products of int32: below 2^64.
+  const uint64_t last = static_cast<uint64_t>(count - 1) * strides[0] + static_cast<uint64_t>(length - 1) * strides[1] +
+                        static_cast<uint64_t>(items - 1) * strides[2];
+  return last > std::numeric_limits<uint32_t>::max() ? -1 : static_cast<int64_t>(last) + 1;
+}
+
+// Whether int32 holds every position that the windows of one side look at (§8 states tighter limits).
+bool fits(int32_t inSize, int32_t outSize, int32_t filterSize, int32_t stride, int32_t dilation, int32_t inputDilation,
+          int32_t pad) {
+  if (inSize < 0 || outSize < 0 || filterSize < 1 || stride < 1 || dilation < 1 || inputDilation < 1) return false;
+  const int64_t reach = static_cast<int64_t>(outSize) * stride + static_cast<int64_t>(filterSize - 1) * dilation;
+  return inSize + reach + (pad < 0 ? -static_cast<int64_t>(pad) : pad) < std::numeric_limits<int32_t>::max();
+}
 
 bool readCall(napi_env env, napi_callback_info info, size_t wanted, Call& call) {
   napi_value arguments[2];
@@ -53,7 +89,7 @@ bool readCall(napi_env env, napi_callback_info info, size_t wanted, Call& call) 
 
 template <typename Work>
 napi_value guarded(napi_env env, Call& call, Work work) {
-  if (call.isBad) return fail(env, "EXACT_ARGUMENT", "An address lies outside of the memory.");
+  if (call.isBad) return fail(env, "EXACT_ARGUMENT", "An operand leaves the memory, or a size or position is none that int32 holds.");
   try {
     work();
   } catch (const std::bad_alloc&) {
@@ -73,22 +109,31 @@ napi_value contract(napi_env env, napi_callback_info info) {
   Call call;
   if (!readCall(env, info, 15, call)) return fail(env, "EXACT_ARGUMENT", "Expected the memory and 15 integers.");
   const int32_t* v = call.values;
-  float* out = call.floats(0);
-  Operand a{call.floats(1), v[2], v[3], v[4]};
-  Operand b{call.floats(5), v[6], v[7], v[8]};
-  return guarded(env, call, [&] { contractItems(*kernel, out, a, b, v[9], v[10], v[11], v[12], {v[13], v[14]}); });
+  const int32_t batch = v[9], m = v[10], k = v[11], n = v[12];
+  float* out = call.floats(0, product({batch, m, n}));
+  Operand a{call.floats(1, reachOf(v + 2, m, k, batch)), v[2], v[3], v[4]};
+  Operand b{call.floats(5, reachOf(v + 6, n, k, batch)), v[6], v[7], v[8]};
+  return guarded(env, call, [&] { contractItems(*kernel, out, a, b, batch, m, k, n, {v[13], v[14]}); });
 }
 
 // 0..16 geometry, 17 out, 18 x, 19 filter or dy, 20 and 21 bits.
-template <void (*compute)(const Kernel&, float*, const float*, const float*, const Geometry&, Ranges)>
+template <void (*compute)(const Kernel&, float*, const float*, const float*, const Geometry&, Ranges), bool isGradient>
 napi_value convolution(napi_env env, napi_callback_info info) {
   Call call;
   if (!readCall(env, info, 22, call)) return fail(env, "EXACT_ARGUMENT", "Expected the memory and 22 integers.");
   const int32_t* v = call.values;
-  float* out = call.floats(17);
-  const float* x = call.floats(18);
-  const float* other = call.floats(19);
-  return guarded(env, call, [&] { compute(*kernel, out, x, other, geometryAt(v), {v[20], v[21]}); });
+  const Geometry g = geometryAt(v);
+  const int64_t outputs = product({g.batch, g.outHeight, g.outWidth, g.outChannels});
+  const int64_t weights = product({g.filterHeight, g.filterWidth, g.inChannels, g.outChannels});
+  float* out = call.floats(17, isGradient ? weights : outputs);
+  const float* x = call.floats(18, product({g.batch, g.inHeight, g.inWidth, g.inChannels}));
+  const float* other = call.floats(19, isGradient ? outputs : weights);
+  // Without channels there are no elements, yet patches and their places would be counted.
+  if (product({g.batch, g.outHeight, g.outWidth}) < 0 || product({g.filterHeight, g.filterWidth, g.inChannels}) < 0 ||
+      !fits(g.inHeight, g.outHeight, g.filterHeight, g.strideHeight, g.dilationHeight, g.inputDilationHeight, g.padTop) ||
+      !fits(g.inWidth, g.outWidth, g.filterWidth, g.strideWidth, g.dilationWidth, g.inputDilationWidth, g.padLeft))
+    call.isBad = true;
+  return guarded(env, call, [&] { compute(*kernel, out, x, other, g, {v[20], v[21]}); });
 }
 
 // (kernel's name or '', threads) => the kernel's name. Of the process, not of the caller.
@@ -122,7 +167,7 @@ NAPI_MODULE_INIT() {
   kernel = chooseKernel("");
   define(env, exports, "configure", configure);
   define(env, exports, "contract", contract);
-  define(env, exports, "conv2d", convolution<convolve>);
-  define(env, exports, "conv2dFilterGradient", convolution<convolveFilterGradient>);
+  define(env, exports, "conv2d", convolution<convolve, false>);
+  define(env, exports, "conv2dFilterGradient", convolution<convolveFilterGradient, true>);
   return exports;
 }

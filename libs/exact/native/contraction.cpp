@@ -156,7 +156,7 @@ void copyFloats(float* to, const float* from, int count) {
 
 // `count` pixels of a line from `at` on, with zeros outside of it.
 void copyPixels(float* to, const float* line, int at, int count, int width, int channels) {
-  if (at >= 0 && at + count <= width) return copyFloats(to, line + at * channels, count * channels);
+  if (at >= 0 && at <= width - count) return copyFloats(to, line + at * channels, count * channels);
   const int before = std::min(std::max(-at, 0), count);
   const int end = std::max(std::min(width - at, count), before);
   std::fill(to, to + before * channels, 0.0f);

@@ -250,6 +250,23 @@ export function normaliseTruth(values: Uint8Array): void {
   for (let i = 0; i < values.length; i++) if (values[i] !== 0) values[i] = 1;
 }
 
+/** §3: what int32 can count, so that no index overflows anywhere. */
+export const maximumElements = 2 ** 31 - 1;
+
+/** @throws UnsupportedArgumentError unless §3 has tensors of this shape */
+export function checkShape(shape: readonly number[]): void {
+  if (!shape.every((length) => Number.isInteger(length) && length >= 0 && length <= maximumElements))
+    throw new UnsupportedArgumentError(
+      'a tensor',
+      `its shape is [${shape.join(', ')}]; lengths are integers from 0 to ${String(maximumElements)}.`,
+    );
+  if (sizeOf(shape) > maximumElements)
+    throw new UnsupportedArgumentError(
+      'a tensor',
+      `its shape [${shape.join(', ')}] has ${String(sizeOf(shape))} elements; at most ${String(maximumElements)} are possible. Use smaller batches or layers.`,
+    );
+}
+
 /** Elements of a shape. */
 export function sizeOf(shape: readonly number[]): number {
   let size = 1;

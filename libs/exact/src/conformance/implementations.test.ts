@@ -374,6 +374,53 @@ describe.each([...wasmImplementations, ...nativeImplementations])('$name', ({ nu
     );
   });
 
+  it('reads no other place of the image, however far its windows step and reach', () => {
+    const far = fc.oneof(fc.constantFrom(1, 2, 3), fc.constantFrom(2 ** 20, 2 ** 26, (2 ** 28 - 1) / 3, 2 ** 28));
+    const farSizes = fc
+      .record({
+        ...{ batch: fc.integer({ min: 1, max: 2 }), inHeight: side, inWidth: side },
+        ...{ outHeight: fc.integer({ min: 1, max: 2 }), outWidth: fc.integer({ min: 1, max: 4 }) },
+        ...{ filterHeight: fc.integer({ min: 1, max: 4 }), filterWidth: fc.integer({ min: 1, max: 4 }) },
+        ...{ strideHeight: far, strideWidth: far, dilationHeight: far, dilationWidth: far },
+        ...{
+          padTop: fc.integer({ min: -(2 ** 28), max: 2 ** 28 }),
+          padLeft: fc.constantFrom(-(2 ** 28), 0, 1, 2 ** 28),
+        },
+      })
+      .map((size) => ({ ...size, padTop: size.strideHeight > 3 ? size.padTop : size.padTop % 4 }));
+    fc.assert(
+      fc.property(farSizes, fc.constantFrom(1, 2), far, far, seeds, (size, channels, spreadY, spreadX, seed) => {
+        const dilation = { inputDilationHeight: spreadY, inputDilationWidth: spreadX };
+        const g: ConvolutionGeometry & PoolGeometry = {
+          ...{ ...size, ...dilation, channels, inChannels: channels, outChannels: 3 },
+        };
+        const reach = (sizeOf: number, by: number): boolean => (sizeOf - 1) * by <= 2 ** 28;
+        fc.pre(reach(g.outHeight, g.strideHeight) && reach(g.outWidth, g.strideWidth));
+        fc.pre(reach(g.filterHeight, g.dilationHeight) && reach(g.filterWidth, g.dilationWidth));
+        const [inside, pixels] = [g.batch * g.inHeight * g.inWidth * channels, g.batch * g.outHeight * g.outWidth];
+        const weights = g.filterHeight * g.filterWidth * channels * 3;
+        const arrays = {
+          ...{ out: floats(pixels * 3), gradient: floats(weights), max: floats(pixels * channels) },
+          ...{ avg: floats(pixels * channels), maxGradient: floats(inside), avgGradient: floats(inside) },
+          ...{ x: valuesOf(inside, seed), filter: valuesOf(weights, seed), dy: valuesOf(pixels * 3, seed) },
+        };
+        expectSame(
+          implementation,
+          arrays,
+          (kernels, { out, gradient, max, avg, maxGradient, avgGradient, x, ...rest }) => {
+            kernels.conv2d(out, x, rest.filter, g);
+            kernels.conv2dFilterGradient(gradient, x, rest.dy, g);
+            kernels.maxPool(max, x, g);
+            kernels.avgPool(avg, x, g);
+            kernels.maxPoolGradient(maxGradient, rest.dy.subarray(0, max.length), x, g);
+            kernels.avgPoolGradient(avgGradient, rest.dy.subarray(0, avg.length), g);
+          },
+        );
+      }),
+      { numRuns: numRuns * 3 },
+    );
+  });
+
   it.each([
     { inChannels: 3, batch: 5 },
     { inChannels: 1, batch: 10 },

@@ -238,10 +238,7 @@ function joinChannels(builder: ProgramBuilder, parts: readonly Source[]): Source
 // Pooling.
 
 function poolOf(call: Call, xShape: readonly number[]): PoolGeometry {
-  const g = poolGeometryOf(xShape, call.attributes);
-  if (g.filterHeight * g.filterWidth > 64)
-    call.builder.refuse('its window has more than 64 positions; pool in two steps');
-  return g;
+  return poolGeometryOf(call.operation.opcode, xShape, call.attributes);
 }
 
 const poolAxes: WindowAxes = { outY: 1, outX: 2, filterY: 4, filterX: 5 };

@@ -1,10 +1,11 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
 import type { ConvolutionGeometry } from '../../kernels.ts';
-import { type ExactBackend, type ExactTensor, sizeOf, type Take } from '../exact-backend.ts';
+import { checkShape, type ExactBackend, type ExactTensor, sizeOf, type Take } from '../exact-backend.ts';
 import { type Attributes, floats, type KernelFunction, type KernelTable } from '../kernel.ts';
 import { moveElements, stridesOf } from '../movement.ts';
 import { tf } from '../tf.ts';
 import { finish } from './products.ts';
+import { checkGradientShape, checkWindows } from './window-limits.ts';
 
 export interface ConvolutionAttributes {
   strides: [number, number] | number;
@@ -18,7 +19,7 @@ export interface ConvolutionAttributes {
 
 export type Shape4 = [number, number, number, number];
 
-/** Geometry from TensorFlow.js's attributes. @throws UnsupportedArgumentError unless channels come last */
+/** Geometry from TensorFlow.js's attributes. @throws UnsupportedArgumentError unless channels come last and §8's limits hold */
 export function geometryOf(
   kernel: string,
   xShape: readonly number[],
@@ -45,7 +46,12 @@ export function geometryOf(
     depthwise,
     'channelsLast',
   );
-  return {
+  if (filterShape[2] !== info.inChannels)
+    throw new UnsupportedArgumentError(
+      kernel,
+      `the filter's shape is [${filterShape.join(', ')}]; x has ${String(info.inChannels)} channels.`,
+    );
+  const geometry = {
     batch: info.batchSize,
     inHeight: info.inHeight,
     inWidth: info.inWidth,
@@ -65,6 +71,9 @@ export function geometryOf(
     padLeft: info.padInfo.left,
     outShape: info.outShape as Shape4,
   };
+  checkWindows(kernel, geometry);
+  checkShape(geometry.outShape);
+  return geometry;
 }
 
 /** §8: the convolution that computes the gradient of the input of `g`. */
@@ -109,8 +118,9 @@ function convolve(
   const x = floats(kernel, inputs, 'x');
   const filter = floats(kernel, inputs, 'filter');
   const geometry = geometryOf(kernel, x.shape, filter.shape, attributes);
-  const [out, values] = backend.output(geometry.outShape, 'float32', 'any');
-  if (values.length > 0) backend.kernels.conv2d(values, backend.values(x), backend.values(filter), geometry);
+  const isEmpty = sizeOf(x.shape) * sizeOf(filter.shape) * sizeOf(geometry.outShape) === 0;
+  const [out, values] = backend.output(geometry.outShape, 'float32', isEmpty ? 'zeros' : 'any');
+  if (!isEmpty) backend.kernels.conv2d(values, backend.values(x), backend.values(filter), geometry);
   return out;
 }
 
@@ -120,7 +130,8 @@ const filterGradient: KernelFunction = (backend, inputs, attributes) => {
   const dy = floats(kernel, inputs, 'dy');
   const { filterShape } = attributes as { filterShape: Shape4 };
   const geometry = geometryOf(kernel, x.shape, filterShape, attributes);
-  const isEmpty = sizeOf(dy.shape) === 0;
+  checkGradientShape(kernel, dy.shape, geometry.outShape);
+  const isEmpty = sizeOf(x.shape) * sizeOf(dy.shape) === 0;
   const [out, values] = backend.output(filterShape, 'float32', isEmpty ? 'zeros' : 'any');
   if (!isEmpty) backend.kernels.conv2dFilterGradient(values, backend.values(x), backend.values(dy), geometry);
   return out;
@@ -132,7 +143,8 @@ const inputGradient: KernelFunction = (backend, inputs, attributes) => {
   const filter = floats(kernel, inputs, 'filter');
   const { inputShape } = attributes as { inputShape: Shape4 };
   const geometry = geometryOf(kernel, inputShape, filter.shape, attributes);
-  const isEmpty = sizeOf(dy.shape) === 0;
+  checkGradientShape(kernel, dy.shape, geometry.outShape);
+  const isEmpty = sizeOf(inputShape) * sizeOf(dy.shape) * sizeOf(filter.shape) === 0;
   const [out, values] = backend.output(inputShape, 'float32', isEmpty ? 'zeros' : 'any');
   if (!isEmpty)
     backend.withScratch((take) => {
@@ -212,6 +224,7 @@ const depthwiseFilterGradient: KernelFunction = (backend, inputs, attributes) =>
   const dy = floats(kernel, inputs, 'dy');
   const { filterShape } = attributes as { filterShape: Shape4 };
   const g = geometryOf(kernel, x.shape, filterShape, attributes, true);
+  checkGradientShape(kernel, dy.shape, g.outShape);
   const [out, values] = backend.output(filterShape, 'float32');
   backend.withScratch((take) => {
     const multiplier = g.outChannels / g.inChannels;
@@ -234,6 +247,7 @@ const depthwiseInputGradient: KernelFunction = (backend, inputs, attributes) => 
   const filter = floats(kernel, inputs, 'filter');
   const { inputShape } = attributes as { inputShape: Shape4 };
   const g = geometryOf(kernel, inputShape, filter.shape, attributes, true);
+  checkGradientShape(kernel, dy.shape, g.outShape);
   const [out, values] = backend.output(inputShape, 'float32');
   backend.withScratch((take) => {
     const multiplier = g.outChannels / g.inChannels;

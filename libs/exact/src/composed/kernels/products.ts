@@ -7,6 +7,7 @@ import {
   type Shape4,
 } from '../../backend/kernels/convolutions.ts';
 import { type MatMulAttributes, matMulOperands } from '../../backend/kernels/products.ts';
+import { checkGradientShape } from '../../backend/kernels/window-limits.ts';
 import { matMul } from '../contraction.ts';
 import type { Floats } from '../inner-operations.ts';
 import type { ComposedKernel, ComposedTable } from '../kernel.ts';
@@ -33,6 +34,7 @@ const filterGradient: ComposedKernel = ({ p }, inputs, attributes) => {
   const [x, dy] = [floats(kernel, inputs, 'x'), floats(kernel, inputs, 'dy')];
   const { filterShape } = attributes as { filterShape: Shape4 };
   const geometry = geometryOf(kernel, x.shape, filterShape, attributes);
+  checkGradientShape(kernel, dy.shape, geometry.outShape);
   return p.reshape(conv2dFilterGradient(p, x, dy, geometry), filterShape);
 };
 
@@ -41,6 +43,7 @@ const inputGradient: ComposedKernel = ({ p }, inputs, attributes) => {
   const [dy, filter] = [floats(kernel, inputs, 'dy'), floats(kernel, inputs, 'filter')];
   const { inputShape } = attributes as unknown as ConvolutionAttributes & { inputShape: Shape4 };
   const g = geometryOf(kernel, inputShape, filter.shape, attributes);
+  checkGradientShape(kernel, dy.shape, g.outShape);
   if (sizeOf(dy.shape) === 0 || sizeOf(filter.shape) === 0) return p.full(inputShape, 0);
   const turned = turnFilter(p, p.reshape(filter, [1, positions(g), g.inChannels, g.outChannels]));
   return p.reshape(conv2d(p, dy, turned, inputGradientGeometry(g)), inputShape);
@@ -63,6 +66,7 @@ const depthwiseFilterGradient: ComposedKernel = ({ p }, inputs, attributes) => {
   const [x, dy] = [floats(kernel, inputs, 'x'), floats(kernel, inputs, 'dy')];
   const { filterShape } = attributes as { filterShape: Shape4 };
   const g = geometryOf(kernel, x.shape, filterShape, attributes, true);
+  checkGradientShape(kernel, dy.shape, g.outShape);
   const gradient = groupedFilterGradient(p, x, dy, g, g.inChannels, g.outChannels / g.inChannels);
   return p.reshape(gradient, filterShape);
 };
@@ -72,6 +76,7 @@ const depthwiseInputGradient: ComposedKernel = ({ p }, inputs, attributes) => {
   const [dy, filter] = [floats(kernel, inputs, 'dy'), floats(kernel, inputs, 'filter')];
   const { inputShape } = attributes as { inputShape: Shape4 };
   const g = geometryOf(kernel, inputShape, filter.shape, attributes, true);
+  checkGradientShape(kernel, dy.shape, g.outShape);
   if (sizeOf(dy.shape) * sizeOf(filter.shape) === 0) return p.full(inputShape, 0);
   const multiplier = g.outChannels / g.inChannels;
   const filters = perChannel(p, filter, positions(g), g.inChannels, multiplier);

@@ -3,6 +3,7 @@ import { floats, isFloat, required } from '../../backend/kernel.ts';
 import { poolGeometryOf } from '../../backend/kernels/pooling.ts';
 import { refuseCentres, sourcePixels } from '../../backend/kernels/resizing.ts';
 import { checkIds, gatherShape, indicesOf } from '../../backend/kernels/rows.ts';
+import { checkGradientShape } from '../../backend/kernels/window-limits.ts';
 import type { AdamCoefficients } from '../../kernels.ts';
 import { N } from '../../reference/float.ts';
 import type { ComposedKernel, ComposedTable } from '../kernel.ts';
@@ -79,23 +80,27 @@ const enlargeGradient: ComposedKernel = ({ p }, inputs, attributes) => {
 export const tableKernels: ComposedTable = {
   MaxPool: ({ p }, inputs, attributes) => {
     const x = floats('MaxPool', inputs, 'x');
-    const g = poolGeometryOf(x.shape, attributes);
+    const g = poolGeometryOf('MaxPool', x.shape, attributes);
     return p.reshape(maxPool(p, x, g), g.outShape);
   },
   AvgPool: ({ p }, inputs, attributes) => {
     const x = floats('AvgPool', inputs, 'x');
-    const g = poolGeometryOf(x.shape, attributes);
+    const g = poolGeometryOf('AvgPool', x.shape, attributes);
     return p.reshape(avgPool(p, x, g), g.outShape);
   },
   MaxPoolGrad: ({ p }, inputs, attributes) => {
     const x = floats('MaxPoolGrad', inputs, 'input');
     const dy = floats('MaxPoolGrad', inputs, 'dy');
-    return p.reshape(maxPoolGradient(p, dy, x, poolGeometryOf(x.shape, attributes)), x.shape);
+    const g = poolGeometryOf('MaxPoolGrad', x.shape, attributes);
+    checkGradientShape('MaxPoolGrad', dy.shape, g.outShape);
+    return p.reshape(maxPoolGradient(p, dy, x, g), x.shape);
   },
   AvgPoolGrad: ({ p }, inputs, attributes) => {
     const x = floats('AvgPoolGrad', inputs, 'input');
     const dy = floats('AvgPoolGrad', inputs, 'dy');
-    return p.reshape(avgPoolGradient(p, dy, poolGeometryOf(x.shape, attributes)), x.shape);
+    const g = poolGeometryOf('AvgPoolGrad', x.shape, attributes);
+    checkGradientShape('AvgPoolGrad', dy.shape, g.outShape);
+    return p.reshape(avgPoolGradient(p, dy, g), x.shape);
   },
   GatherV2: gather,
   UnsortedSegmentSum: unsortedSegmentSum,
