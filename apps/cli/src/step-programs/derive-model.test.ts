@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { encodeStepProgram, type Program, type ViewColumn } from '@cotrain/protocol';
-import { referenceOf } from '@cotrain/swarm';
-import { dense, exampleProgram, sequential, xorColumns, xorJob } from '@cotrain/training/testing';
+import { packDenseState, StepRun, streamTrace } from '@cotrain/exact';
+import { chunksOf, encodeStepProgram, type Program, traceBytes, type ViewColumn } from '@cotrain/protocol';
+import { ReferenceHasher, referenceOf } from '@cotrain/swarm';
+import { buildInitialState } from '@cotrain/training';
+import { dense, exampleProgram, sequential, xorColumns, xorJob, xorRows } from '@cotrain/training/testing';
 import { deriveFromModel, type Model } from './derive-model.ts';
 import { describeOperation, differences, summary } from './describe.ts';
 
@@ -124,6 +126,30 @@ describe('deriving a program', () => {
   ] as const)('of the example %s has the reference that it always had', async (name, columns, batchSize, reference) => {
     const program = await deriveFromModel({ document: exampleProgram(name), columns, batchSize });
     expect(referenceOf(encodeStepProgram(program))).toBe(reference);
+  });
+
+  it('gives every chunk of the next state a chunk of the trace, whose roots are hashed as it comes', async () => {
+    const { program: document } = xorJob();
+    const program = await deriveFromModel({ document, columns: xorColumns, batchSize: 6 });
+    const state = packDenseState(program, await buildInitialState(document, 7n, 'exact/1'));
+    const hasher = new ReferenceHasher();
+    const pieces: Uint8Array[] = [];
+    const sink = {
+      update(bytes: Uint8Array): void {
+        hasher.update(bytes);
+        pieces.push(bytes.slice());
+      },
+    };
+    const after = streamTrace(new StepRun(program), { state, rows: xorRows(6), seed: 7n, step: 0 }, sink).state;
+    const trace = Buffer.concat(pieces);
+    expect(trace.length).toBe(traceBytes(program));
+    expect(hasher.digest()).toBe(referenceOf(trace));
+    expect(referenceOf(after)).not.toBe(referenceOf(state));
+    for (const { offset, elements, traceChunk } of program.state)
+      for (let chunk = 0; chunk < chunksOf(4 * elements); chunk++) {
+        const there = trace.subarray((traceChunk + chunk) * 4096, (traceChunk + chunk + 1) * 4096);
+        expect(Buffer.compare(there, after.subarray(offset + chunk * 4096, offset + (chunk + 1) * 4096))).toBe(0);
+      }
   });
 
   it('refuses columns whose scale no operation has, by their kind', async () => {
