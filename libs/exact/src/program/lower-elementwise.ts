@@ -25,11 +25,7 @@ export function unary(
 
 /** A function of two values with broadcasting. */
 export function binary(builder: ProgramBuilder, opcode: (typeof binaryOpcodes)[number], a: Source, b: Source): Source {
-  const shape = broadcastShape(opcode, a.shape, b.shape);
-  return builder.elementwise(opcode as Opcode, a.type === 'uint8' && b.type === 'int32' ? 'int32' : a.type, shape, [
-    a,
-    b,
-  ]);
+  return builder.elementwise(opcode as Opcode, a.type, broadcastShape(opcode, a.shape, b.shape), [a, b]);
 }
 
 const unaryLowering =

@@ -197,22 +197,11 @@ export const signatures: ReadonlyMap<Opcode, Signature> = new Map(
     const special = specials[opcode];
     if (special !== undefined) return [opcode, special];
     if ((unaryOpcodes as readonly string[]).includes(opcode)) {
-      const integers: Signature['types'] = integerUnary.includes(opcode)
-        ? [
-            [i, i],
-            [u, u],
-          ]
-        : [];
+      const integers: Signature['types'] = integerUnary.includes(opcode) ? [[i, i]] : [];
       return [opcode, elementwise([[f, f], ...integers], values(unaryParameters[opcode] ?? 0))];
     }
     if ((binaryOpcodes as readonly string[]).includes(opcode)) {
-      const integers: Signature['types'] = integerBinary.includes(opcode)
-        ? [
-            [i, i, i],
-            [u, u, u],
-            [i, i, u],
-          ]
-        : [];
+      const integers: Signature['types'] = integerBinary.includes(opcode) ? [[i, i, i]] : [];
       return [opcode, elementwise([[f, f, f], ...integers])];
     }
     return [opcode, elementwise(each((t) => [u, t, t]))];
