@@ -1,10 +1,11 @@
 import { UnsupportedArgumentError } from '../errors.ts';
 import type { BroadcastLayout, Four } from '../kernels.ts';
+import { checkShape } from './exact-backend.ts';
 
-/** Shape of the result of two operands. @throws UnsupportedArgumentError if they do not fit */
+/** Shape of the result of two operands. @throws UnsupportedArgumentError if they do not fit, or have too large a result */
 export function broadcastShape(kernel: string, a: readonly number[], b: readonly number[]): number[] {
   const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, axis) => {
+  const shape = Array.from({ length: rank }, (_, axis) => {
     const left = a[axis - rank + a.length] ?? 1;
     const right = b[axis - rank + b.length] ?? 1;
     if (left !== right && left !== 1 && right !== 1)
@@ -14,6 +15,8 @@ export function broadcastShape(kernel: string, a: readonly number[], b: readonly
       );
     return left === 1 ? right : left;
   });
+  checkShape(shape);
+  return shape;
 }
 
 /** How far an operand of `shape` moves per axis of the broadcast shape: 0 where it repeats. */

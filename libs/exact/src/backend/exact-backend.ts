@@ -87,12 +87,16 @@ export class ExactBackend extends tf.KernelBackend {
     return { id: this.#numbers.of(dataId), shape: [...shape], dtype };
   }
 
-  /** A new tensor and its values: zeros, or anything where the caller writes every element. */
+  /**
+   * A new tensor and its values: zeros, or anything where the caller writes every element.
+   * @throws UnsupportedArgumentError for a shape over the limits; ExactMemoryError
+   */
   output<Type extends TensorType>(
     shape: readonly number[],
     dtype: Type,
     contents: 'zeros' | 'any' = 'zeros',
   ): [ExactTensor<Type>, ValuesOf<Type>] {
+    checkShape(shape);
     const type: ElementType = elementTypes[dtype];
     const values = this.kernels.allocate(type, sizeOf(shape), contents) as TensorValues;
     const tensor: ExactTensor<Type> = { dataId: {}, shape: [...shape], dtype };
@@ -161,6 +165,7 @@ export class ExactBackend extends tf.KernelBackend {
     refCount: number,
   ): void {
     const type = tensorType('a tensor', dtype);
+    checkShape(shape);
     const size = sizeOf(shape);
     const isEmpty = (source as unknown) === null || (source as unknown) === undefined;
     const values = this.kernels.allocate(elementTypes[type], size, isEmpty ? 'zeros' : 'any');

@@ -133,7 +133,114 @@ const refused: [what: string, call: () => tf.Tensor, message: RegExp][] = [
     () => run('MaxPool', { x: image() }, { filterSize: [5, 13], strides: 1, pad: 'same' }),
     /is 65; a window/,
   ],
+  [
+    'a padding below 0, which would write before the output',
+    () =>
+      run(
+        'PadV2',
+        { x: ramp([4, 4]) },
+        {
+          paddings: [
+            [-2, 2],
+            [0, 0],
+          ],
+          constantValue: 0,
+        },
+      ),
+    /PadV2: paddings is \[\[-2,2\],\[0,0\]\]; it must be two integers from 0 for each of the 2 axes/,
+  ],
+  [
+    'a padding below 0 behind',
+    () => run('PadV2', { x: ramp([4]) }, { paddings: [[0, -1]], constantValue: 0 }),
+    /paddings is/,
+  ],
+  [
+    'a fraction of a padding',
+    () => run('PadV2', { x: ramp([4]) }, { paddings: [[0.5, 0.5]], constantValue: 0 }),
+    /paddings is/,
+  ],
+  [
+    'paddings of other axes',
+    () =>
+      run(
+        'PadV2',
+        { x: ramp([4]) },
+        {
+          paddings: [
+            [0, 0],
+            [1, 1],
+          ],
+          constantValue: 0,
+        },
+      ),
+    /paddings is/,
+  ],
+  [
+    'a padding of truth values below 0',
+    () => run('PadV2', { x: tf.tensor1d([true, false], 'bool') }, { paddings: [[-1, 1]], constantValue: 0 }),
+    /paddings is/,
+  ],
+  [
+    'a padding to more elements than int32 counts',
+    () =>
+      run(
+        'PadV2',
+        { x: ramp([4, 4]) },
+        {
+          paddings: [
+            [0, 2 ** 20],
+            [0, 2 ** 20],
+          ],
+          constantValue: 0,
+        },
+      ),
+    /a tensor: its shape \[1048580, 1048580\] has 1099520016400 elements; at most 2147483647/,
+  ],
+  [
+    'a comparison of more elements than int32 counts',
+    () => tf.less(tf.zeros([47_000, 1]), tf.ones([1, 47_000])),
+    /its shape \[47000, 47000\] has 2209000000 elements/,
+  ],
+  ['a sum of more', () => tf.add(tf.zeros([47_000, 1]), tf.ones([1, 47_000])), /2209000000 elements/],
+  [
+    'a logical function of more',
+    () => tf.logicalAnd(tf.zeros([47_000, 1], 'bool'), tf.ones([1, 47_000], 'bool')),
+    /2209000000 elements/,
+  ],
+  ['a product of more', () => tf.matMul(tf.zeros([47_000, 1]), tf.zeros([1, 47_000])), /2209000000 elements/],
+  ['a constant of more', () => tf.fill([2 ** 31], 1), /2147483648\]; lengths are integers from 0 to 2147483647/],
+  ['a truth of more', () => tf.fill([2, 2 ** 30], 1, 'bool'), /2147483648 elements/],
+  ['a repetition to more', () => tf.tile(tf.zeros([2 ** 16]), [2 ** 16]), /lengths are integers/],
+  ['categories of more', () => tf.oneHot(tf.tensor1d([1], 'int32'), 2 ** 31), /lengths are integers/],
+  [
+    'an image of more',
+    () => tf.image.resizeNearestNeighbor(image(), [50_000, 50_000]),
+    /its shape \[1, 50000, 50000, 1\] has 2500000000/,
+  ],
+  [
+    'parts of a length below 0',
+    () => run('SplitV', { x: ramp([4]) }, { numOrSizeSplits: [-3, 7], axis: 0 }),
+    /SplitV: the parts have the lengths \[-3,7\]/,
+  ],
+  ['a sum of truth values', () => run('Add', truths(), {}), /Add: it does not take bool; cast it/],
+  ['a difference of truth values', () => run('Sub', truths(), {}), /Sub: it does not take bool/],
+  ['a product of truth values', () => run('Multiply', truths(), {}), /Multiply: it does not take bool/],
+  [
+    'a sum of integers and truth values',
+    () => run('Add', { a: tf.tensor1d([3, 4, 5], 'int32'), b: truths()['b']! }, {}),
+    /Add: it does not take bool/,
+  ],
+  [
+    'a truth value turned round',
+    () => run('Neg', { x: tf.tensor1d([true], 'bool') }, {}),
+    /Neg: it does not take bool/,
+  ],
 ];
+
+const truths = (): Record<string, tf.Tensor> => ({
+  a: tf.tensor1d([true, true, false], 'bool'),
+  b: tf.tensor1d([true, false, false], 'bool'),
+});
 
 describe.each(names)('hostile arguments on %s', (name) => {
   beforeAll(async () => {
@@ -153,6 +260,34 @@ describe.each(names)('hostile arguments on %s', (name) => {
     expect(error).toBeInstanceOf(UnsupportedArgumentError);
     expect((error as Error).message).toMatch(message);
     expect([...tf.tidy(() => tf.add(tf.tensor1d([1]), 1)).dataSync()]).toEqual([2]);
+  });
+
+  it('holds only 0 and 1 as truth values, and saturates constants of int32', () => {
+    const least = -(2 ** 31);
+    const values = (call: () => tf.Tensor): number[] => [...tf.tidy(call).dataSync()];
+    const bool = (): tf.Tensor => tf.tensor1d([false, true], 'bool');
+    const padded = (x: tf.Tensor, constantValue: number) => run('PadV2', { x }, { paddings: [[1, 0]], constantValue });
+    expect(values(() => padded(bool(), 2))).toEqual([1, 0, 1]);
+    expect(values(() => padded(tf.tensor1d([5], 'int32'), 3e9))).toEqual([largest, 5]);
+    expect(values(() => padded(tf.tensor1d([5], 'int32'), -1.9))).toEqual([-1, 5]);
+    expect(values(() => tf.fill([1], 255, 'bool'))).toEqual([1]);
+    expect(values(() => tf.fill([1], 2 ** 31, 'int32'))).toEqual([largest]);
+    const one = (): tf.Tensor1D => tf.tensor1d([1], 'int32');
+    expect(values(() => tf.oneHot(one(), 2, 3e9, -3e9, 'int32'))).toEqual([least, largest]);
+    expect(values(() => tf.oneHot(one(), 2, 7, 2, 'bool'))).toEqual([1, 1]);
+    expect(values(() => tf.range(2 ** 31 - 2, 2 ** 31 + 2, 2, 'int32'))).toEqual([2 ** 31 - 2, largest]);
+    expect(values(() => run('LogicalOr', truths(), {}))).toEqual([1, 1, 0]);
+  });
+
+  it('wraps int32 where nothing else is said', () => {
+    const least = -(2 ** 31);
+    const values = (kernel: string, ...operands: number[]): number[] => {
+      const [a, b] = operands.map((value) => tf.tensor1d([value], 'int32'));
+      return [...tf.tidy(() => run(kernel, b === undefined ? { x: a! } : { a: a!, b }, {})).dataSync()];
+    };
+    expect([values('Neg', least), values('Abs', least), values('Square', least)]).toEqual([[least], [least], [0]]);
+    expect([values('FloorDiv', least, -1), values('Mod', least, -1)]).toEqual([[least], [0]]);
+    expect([values('FloorDiv', 7, 0), values('Mod', 7, 0), values('Mod', -7, 3)]).toEqual([[0], [7], [2]]);
   });
 });
 

@@ -15,7 +15,32 @@ export interface Movement {
 
 const maxAxes = 6;
 
-/** Copies elements of any type. @throws UnsupportedArgumentError if more than six axes move differently */
+/** @throws UnsupportedArgumentError unless every index lies inside of an array of so many elements */
+function checkReach(
+  kernel: string,
+  what: string,
+  elements: number,
+  shape: readonly number[],
+  offset: number,
+  strides: readonly number[],
+): void {
+  let [lowest, highest] = [offset, offset];
+  shape.forEach((length, axis) => {
+    const distance = (length - 1) * (strides[axis] as number);
+    if (distance < 0) lowest += distance;
+    else highest += distance;
+  });
+  if (!(lowest >= 0 && highest < elements))
+    throw new UnsupportedArgumentError(
+      kernel,
+      `it would move elements ${String(lowest)} to ${String(highest)} of ${what}, which has ${String(elements)}.`,
+    );
+}
+
+/**
+ * Copies elements of any type.
+ * @throws UnsupportedArgumentError if more than six axes move differently, or an index lies outside of its array
+ */
 export function moveElements(
   backend: ExactBackend,
   kernel: string,
@@ -24,6 +49,8 @@ export function moveElements(
   movement: Movement,
 ): void {
   if (movement.shape.includes(0)) return;
+  checkReach(kernel, 'its output', out.length, movement.shape, movement.outOffset, movement.outStrides);
+  checkReach(kernel, 'its input', x.length, movement.shape, movement.xOffset, movement.xStrides);
   const { shape, strides } = joinAxes(movement.shape, [movement.outStrides, movement.xStrides]);
   if (shape.length > maxAxes)
     throw new UnsupportedArgumentError(

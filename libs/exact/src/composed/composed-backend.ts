@@ -1,4 +1,5 @@
 import {
+  checkShape,
   type ExactTensor,
   normaliseTruth,
   sizeOf,
@@ -142,6 +143,7 @@ export class ComposedBackend extends tf.KernelBackend {
     refCount: number,
   ): void {
     const type = tensorType('a tensor', dtype);
+    checkShape(shape);
     const size = sizeOf(shape);
     this.primitives.reserve(shape, type);
     // TensorFlow.js passes null for data that will never be read.

@@ -1,14 +1,11 @@
 import type { ExactTensor, TensorType, TensorValues, ValuesOf } from '../backend/exact-backend.ts';
-import { sizeOf } from '../backend/exact-backend.ts';
+import { maximumElements, sizeOf } from '../backend/exact-backend.ts';
 import { tf } from '../backend/tf.ts';
 import { ExactMemoryError, UnsupportedKernelError } from '../errors.ts';
 
 /** A tensor whose data lie in the inner backend. */
 export type InnerTensor<Type extends TensorType = TensorType> = ExactTensor<Type>;
 export type Floats = InnerTensor<'float32'>;
-
-/** Elements of one tensor: what int32 can count, so that no backend's own index overflows. */
-const maximumElements = 2 ** 31 - 1;
 
 /** Single numbers that stay in the inner backend for the next call. */
 const maximumConstants = 512;
@@ -95,7 +92,7 @@ export class InnerOperations {
     this.backend.disposeData(dataId);
   }
 
-  /** @throws ExactMemoryError if a tensor of this shape cannot be */
+  /** @throws ExactMemoryError if a tensor of this shape, also one that is only used on the way, cannot be */
   reserve(shape: readonly number[], dtype: TensorType = 'float32'): void {
     const bytes = sizeOf(shape) * bytesOf[dtype];
     if (sizeOf(shape) > maximumElements || this.#bytes + bytes > this.#maximumBytes)

@@ -12,6 +12,7 @@ import {
   typeBytes,
 } from '@cotrain/protocol';
 import { joinAxes } from '../backend/broadcast.ts';
+import { convert } from '../backend/kernels/views.ts';
 import { stridesOf } from '../backend/movement.ts';
 import { bitsOf, N } from '../reference/float.ts';
 import { UnsupportedStepError } from './errors.ts';
@@ -37,7 +38,7 @@ const typeOf = (values: Values): ProgramType =>
 
 /** The 32 bits of a number as a type stores it. */
 export function bitsAs(type: ProgramType, value: number): number {
-  return (type === 'float32' ? bitsOf(N(value)) : type === 'uint8' ? value & 255 : value) >>> 0;
+  return (type === 'float32' ? bitsOf(N(value)) : convert(value, type === 'uint8' ? 'bool' : 'int32')) >>> 0;
 }
 
 /** Collects the operations and constants of a program. Equal operations are emitted once. */

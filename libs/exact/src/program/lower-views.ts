@@ -5,6 +5,7 @@ import { gatherShape } from '../backend/kernels/rows.ts';
 import { resolved, sliceBounds, stridedSliceInfo } from '../backend/kernels/views.ts';
 import { tf } from '../backend/tf.ts';
 import { bitsAs, type OperandSpec, type ProgramBuilder } from './builder.ts';
+import { convert } from '../backend/kernels/views.ts';
 import { N } from '../reference/float.ts';
 import { input, type Lowering, shapeOnly } from './lowering.ts';
 import { segmentSum } from './lower-segments.ts';
@@ -196,15 +197,17 @@ const resizeGradient: Lowering = (call) => {
 
 const fill: Lowering = ({ builder, attributes, outShape, outType }) => {
   const { value } = attributes as { value: number };
-  // §2: what is stored as int32 is truncated.
-  return builder.immediate(outType, outType === 'float32' ? value : Math.trunc(value), outShape);
+  return builder.immediate(outType, value, outShape);
 };
 
 const range: Lowering = ({ builder, attributes, outShape, outType }) => {
   const { start, step } = attributes as { start: number; step: number };
   const count = elementsOf(outShape);
   const values = Array.from({ length: count }, (_, i) => start + i * step);
-  return builder.constant(outType === 'float32' ? Float32Array.from(values, N) : Int32Array.from(values), outShape);
+  if (outType === 'float32') return builder.constant(Float32Array.from(values, N), outShape);
+  const type = outType === 'uint8' ? 'bool' : 'int32';
+  const converted = values.map((value) => convert(value, type));
+  return builder.constant(type === 'bool' ? Uint8Array.from(converted) : Int32Array.from(converted), outShape);
 };
 
 const like =

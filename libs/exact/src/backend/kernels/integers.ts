@@ -3,8 +3,15 @@ import type { Comparison, UnaryOperation } from '../../kernels.ts';
 import { compare, broadcast } from '../../reference/arithmetic.ts';
 import { broadcastLayout, broadcastShape } from '../broadcast.ts';
 import { type ExactBackend, type ExactTensor, sizeOf } from '../exact-backend.ts';
+import { convert } from './views.ts';
 
 // §2: int32 and bool tensors. They are indices, labels and masks, so that speed does not matter here.
+
+/** Truth values stay 0 or 1: they are compared, combined and selected by, but not calculated with. */
+function refuseTruth(kernel: string, ...operands: ExactTensor[]): void {
+  if (operands.some(({ dtype }) => dtype === 'bool'))
+    throw new UnsupportedArgumentError(kernel, 'it does not take bool; cast it to int32 or float32.');
+}
 
 const floorDivide = (a: number, b: number): number => (b === 0 ? 0 : Math.floor(a / b));
 
@@ -28,8 +35,8 @@ export function integerBinary(
   a: ExactTensor,
   b: ExactTensor,
 ): ExactTensor {
-  const apply = integerFunctions[operation];
-  return combineIntegers(backend, kernel, a, b, a.dtype === 'bool' ? 'bool' : 'int32', apply);
+  refuseTruth(kernel, a, b);
+  return combineIntegers(backend, kernel, a, b, 'int32', integerFunctions[operation]);
 }
 
 /** Element by element with broadcasting, into a new tensor. */
@@ -99,9 +106,11 @@ export function integerUnary(
   const apply = unaryFunctions[operation];
   if (apply === undefined)
     throw new UnsupportedArgumentError(kernel, `it does not take ${x.dtype}; cast it to float32.`);
+  refuseTruth(kernel, x);
+  const [low, high] = [convert(parameter0, 'int32'), convert(parameter1, 'int32')];
   const [out, values] = backend.output(x.shape, x.dtype);
   backend.values(x).forEach((value, i) => {
-    values[i] = apply(value, parameter0, parameter1);
+    values[i] = apply(value, low, high);
   });
   return out;
 }

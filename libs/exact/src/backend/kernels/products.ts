@@ -1,6 +1,6 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
 import type { MatMulShape, UnaryOperation } from '../../kernels.ts';
-import { type ExactBackend, type ExactTensor, sizeOf } from '../exact-backend.ts';
+import { checkShape, type ExactBackend, type ExactTensor, sizeOf } from '../exact-backend.ts';
 import { floats, type Inputs, type KernelFunction, type KernelTable } from '../kernel.ts';
 import { applyBinary, applyUnary } from './elementwise.ts';
 
@@ -33,7 +33,9 @@ export function matMulOperands(
     aBatchStride: aCount === 1 ? 0 : aRows * aColumns,
     bBatchStride: bCount === 1 ? 0 : bRows * bColumns,
   };
-  return { a, b, shape, outShape: [...batchShape, aRows, bColumns] };
+  const outShape = [...batchShape, aRows, bColumns];
+  checkShape(outShape);
+  return { a, b, shape, outShape };
 }
 
 /** §6, for batches of which one side may be a single matrix. */

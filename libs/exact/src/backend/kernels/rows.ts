@@ -1,5 +1,5 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
-import { type ExactTensor, sizeOf } from '../exact-backend.ts';
+import { checkShape, type ExactTensor, sizeOf } from '../exact-backend.ts';
 import { type Attributes, floats, isFloat, type KernelFunction, type KernelTable, required } from '../kernel.ts';
 import { tf } from '../tf.ts';
 
@@ -13,12 +13,14 @@ export function indicesOf(kernel: string, tensor: ExactTensor): ExactTensor<'int
 export function gatherShape(x: ExactTensor, indices: ExactTensor, attributes: Attributes) {
   const { axis, batchDims = 0 } = attributes as { axis: number; batchDims?: number };
   const parsedAxis = axis < 0 ? axis + x.shape.length : axis;
-  return tf.backend_util.segment_util.collectGatherOpShapeInfo(
+  const info = tf.backend_util.segment_util.collectGatherOpShapeInfo(
     x as unknown as tf.TensorInfo,
     indices as unknown as tf.TensorInfo,
     parsedAxis,
     batchDims,
   );
+  checkShape(info.outputShape);
+  return info;
 }
 
 const gather: KernelFunction = (backend, inputs, attributes) => {

@@ -1,7 +1,14 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
 import { N } from '../../reference/float.ts';
-import { type ExactBackend, type ExactTensor, sizeOf, tensorType, type TensorType } from '../exact-backend.ts';
-import { type Attributes, isFloat, type KernelFunction, type KernelTable, listOf, required } from '../kernel.ts';
+import {
+  checkShape,
+  type ExactBackend,
+  type ExactTensor,
+  sizeOf,
+  tensorType,
+  type TensorType,
+} from '../exact-backend.ts';
+import { type Attributes, type KernelFunction, type KernelTable, listOf, required } from '../kernel.ts';
 import { moveElements, stridesOf } from '../movement.ts';
 import { tf } from '../tf.ts';
 
@@ -27,12 +34,16 @@ export function expanded(x: ExactTensor, attributes: Attributes): number[] {
   return x.shape.toSpliced(axis, 0, 1);
 }
 
-/** §2: float to int32 truncates and saturates. */
-function convert(value: number, to: TensorType): number {
+/** §2: to int32 truncates and saturates. A NaN, which only a constant can be, is 0. */
+export function convert(value: number, to: TensorType): number {
+  if (to === 'float32') return Math.fround(value);
+  if (Number.isNaN(value)) return 0;
   if (to === 'bool') return value === 0 ? 0 : 1;
-  if (to === 'int32') return Math.min(Math.max(Math.trunc(value), -(2 ** 31)), 2 ** 31 - 1);
-  return Math.fround(value);
+  return Math.min(Math.max(Math.trunc(value), -(2 ** 31)), 2 ** 31 - 1);
 }
+
+/** §2: a constant that an attribute gives, as an element. */
+const constant = (value: number, type: TensorType): number => (type === 'float32' ? N(value) : convert(value, type));
 
 const cast: KernelFunction = (backend, inputs, attributes) => {
   const x = required(inputs, 'x');
@@ -153,20 +164,36 @@ const reverse: KernelFunction = (backend, inputs, attributes) => {
 const tile: KernelFunction = (backend, inputs, attributes) => {
   const x = required(inputs, 'x');
   const { reps } = attributes as { reps: number[] };
+  const repeated = x.shape.map((length, axis) => length * (reps[axis] ?? 1));
+  checkShape(repeated);
   const strides = stridesOf(x.shape);
   // Each axis becomes two: the repetition, which does not move in x, and the axis itself.
   const shape = x.shape.flatMap((length, axis) => [reps[axis] ?? 1, length]);
   const xStrides = strides.flatMap((stride) => [0, stride]);
   const out = rearrange(backend, 'Tile', x, shape, 0, xStrides);
-  return { ...out, shape: x.shape.map((length, axis) => length * (reps[axis] ?? 1)) };
+  return { ...out, shape: repeated };
 };
+
+/** A shape with its paddings. @throws UnsupportedArgumentError unless there are two for each axis, integers from 0 */
+export function paddedShape(x: ExactTensor, attributes: Attributes): number[] {
+  const { paddings } = attributes as { paddings: number[][] };
+  const isPair = (pair: number[]): boolean => pair.length === 2 && pair.every((n) => Number.isInteger(n) && n >= 0);
+  if (paddings.length !== x.shape.length || !paddings.every(isPair))
+    throw new UnsupportedArgumentError(
+      'PadV2',
+      `paddings is ${JSON.stringify(paddings)}; it must be two integers from 0 for each of the ${String(x.shape.length)} axes. Slice to make a tensor smaller.`,
+    );
+  const shape = x.shape.map((length, axis) => length + dot(paddings[axis] as number[], [1, 1]));
+  checkShape(shape);
+  return shape;
+}
 
 const pad: KernelFunction = (backend, inputs, attributes) => {
   const x = required(inputs, 'x');
   const { paddings, constantValue } = attributes as { paddings: [number, number][]; constantValue: number };
-  const shape = x.shape.map((length, axis) => length + (paddings[axis]?.[0] ?? 0) + (paddings[axis]?.[1] ?? 0));
+  const shape = paddedShape(x, attributes);
   const [out, values] = backend.output(shape, x.dtype);
-  const fill = isFloat(x) ? N(constantValue) : constantValue;
+  const fill = constant(constantValue, x.dtype);
   if (fill !== 0) values.fill(fill);
   const outStrides = stridesOf(shape);
   moveElements(backend, 'PadV2', values, backend.values(x), {
@@ -232,11 +259,23 @@ const unpack: KernelFunction = (backend, inputs, attributes) => {
   });
 };
 
+/** Lengths of the parts of an axis. @throws UnsupportedArgumentError unless they are integers from 0 that make up the axis */
+export function splitSizes(x: ExactTensor, numOrSizeSplits: number | number[], axis: number): number[] {
+  const sizes = tf.backend_util.prepareSplitSize(x as unknown as tf.Tensor, numOrSizeSplits, axis);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  if (total !== x.shape[axis] || !sizes.every((size) => Number.isInteger(size) && size >= 0))
+    throw new UnsupportedArgumentError(
+      'SplitV',
+      `the parts have the lengths ${JSON.stringify(sizes)}; they must be integers from 0 and add up to ${String(x.shape[axis])}.`,
+    );
+  return sizes;
+}
+
 const split: KernelFunction = (backend, inputs, attributes) => {
   const x = required(inputs, 'x');
   const a = attributes as { numOrSizeSplits: number | number[]; axis: number };
   const axis = resolved(a.axis, x.shape.length);
-  const sizes = tf.backend_util.prepareSplitSize(x as unknown as tf.Tensor, a.numOrSizeSplits, axis);
+  const sizes = splitSizes(x, a.numOrSizeSplits, axis);
   let at = 0;
   return sizes.map((size) => {
     const part = sliceOf(
@@ -255,7 +294,7 @@ const fill: KernelFunction = (backend, _, attributes) => {
   const { shape, value, dtype = 'float32' } = attributes as { shape: number[]; value: number; dtype?: tf.DataType };
   const type = tensorType('Fill', dtype);
   const [out, values] = backend.output(shape, type);
-  values.fill(type === 'float32' ? N(value) : convert(value, type));
+  values.fill(constant(value, type));
   return out;
 };
 
@@ -273,7 +312,7 @@ const range: KernelFunction = (backend, _, attributes) => {
   const type = tensorType('Range', dtype);
   const length = step === 0 || (stop - start) / step <= 0 ? 0 : Math.abs(Math.ceil((stop - start) / step));
   const [out, values] = backend.output([length], type);
-  for (let i = 0; i < length; i++) values[i] = type === 'float32' ? N(start + i * step) : start + i * step;
+  for (let i = 0; i < length; i++) values[i] = constant(start + i * step, type);
   return out;
 };
 
@@ -287,8 +326,9 @@ const oneHot: KernelFunction = (backend, inputs, attributes) => {
   };
   const type = tensorType('OneHot', dtype);
   const [out, values] = backend.output([...indices.shape, depth], type);
-  if (offValue !== 0) values.fill(type === 'float32' ? N(offValue) : offValue);
-  const on = type === 'float32' ? N(onValue) : onValue;
+  const off = constant(offValue, type);
+  if (off !== 0) values.fill(off);
+  const on = constant(onValue, type);
   backend.values(indices).forEach((index, row) => {
     if (index >= 0 && index < depth) values[row * depth + index] = on;
   });

@@ -1,4 +1,4 @@
-import { sizeOf } from '../../backend/exact-backend.ts';
+import { checkShape, sizeOf } from '../../backend/exact-backend.ts';
 import { floats, isFloat, required } from '../../backend/kernel.ts';
 import { poolGeometryOf } from '../../backend/kernels/pooling.ts';
 import { refuseCentres, sourcePixels } from '../../backend/kernels/resizing.ts';
@@ -62,6 +62,7 @@ const enlarge: ComposedKernel = ({ p }, inputs, attributes) => {
   const { size } = attributes as { size: [number, number] };
   const [batch = 0, height = 0, width = 0, channels = 0] = images.shape;
   const shape = [batch, ...size, channels];
+  checkShape(shape);
   const table = p.reshape(images, [batch * height * width, channels]);
   return p.reshape(gatherRows(p, table, shownPixels(images.shape, shape)), shape);
 };

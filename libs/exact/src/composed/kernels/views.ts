@@ -1,6 +1,14 @@
-import { type ExactTensor, sizeOf, tensorType } from '../../backend/exact-backend.ts';
+import { checkShape, type ExactTensor, sizeOf, tensorType } from '../../backend/exact-backend.ts';
 import { isFloat, type KernelFunction, listOf, required } from '../../backend/kernel.ts';
-import { expanded, reshaped, resolved, sliceBounds, stridedSliceInfo } from '../../backend/kernels/views.ts';
+import {
+  expanded,
+  paddedShape,
+  reshaped,
+  resolved,
+  sliceBounds,
+  splitSizes,
+  stridedSliceInfo,
+} from '../../backend/kernels/views.ts';
 import { stridesOf } from '../../backend/movement.ts';
 import { tf } from '../../backend/tf.ts';
 import { N } from '../../reference/float.ts';
@@ -100,6 +108,7 @@ function reverse(p: Primitives, x: Floats, { dims }: { dims: number | number[] }
 function tile(p: Primitives, x: Floats, { reps }: { reps: number[] }): Floats {
   const times = x.shape.map((_, axis) => reps[axis] ?? 1);
   const shape = x.shape.map((length, axis) => length * (times[axis] as number));
+  checkShape(shape);
   p.reserve(shape);
   if (sizeOf(shape) === 0) return p.empty(shape);
   const doubled = p.reshape(
@@ -121,7 +130,7 @@ function pad(
   { paddings, constantValue }: { paddings: [number, number][]; constantValue: number },
 ): Floats {
   let result = x;
-  p.reserve(x.shape.map((length, axis) => length + dot(paddings[axis] ?? [0, 0], [1, 1])));
+  p.reserve(paddedShape(x, { paddings }));
   paddings.forEach((amounts, axis) => {
     const [before, after] = amounts.map((length) =>
       length > 0 ? [p.full(result.shape.with(axis, length), N(constantValue))] : [],
@@ -193,11 +202,12 @@ const split: ComposedKernel = ({ p, host }, inputs, attributes) => {
   if (!isFloat(x)) return host.run('SplitV', inputs, attributes);
   const a = attributes as { numOrSizeSplits: number | number[]; axis: number };
   const axis = resolved(a.axis, x.shape.length);
-  return parted(p, x, axis, tf.backend_util.prepareSplitSize(x as unknown as tf.Tensor, a.numOrSizeSplits, axis));
+  return parted(p, x, axis, splitSizes(x, a.numOrSizeSplits, axis));
 };
 
 const fill: ComposedKernel = (machine, inputs, attributes) => {
   const { shape, value, dtype = 'float32' } = attributes as { shape: number[]; value: number; dtype?: tf.DataType };
+  checkShape(shape);
   return tensorType('Fill', dtype) === 'float32'
     ? machine.p.full(shape, N(value))
     : onHost('Fill')(machine, inputs, attributes);
@@ -230,6 +240,7 @@ const oneHot: ComposedKernel = (machine, inputs, attributes) => {
     dtype: tf.DataType;
   };
   const size = sizeOf(indices.shape);
+  checkShape([...indices.shape, depth]);
   if (
     tensorType('OneHot', dtype) !== 'float32' ||
     indices.dtype !== 'int32' ||
