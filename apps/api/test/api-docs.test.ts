@@ -46,6 +46,6 @@ test('the examples of docs/api.md work, one after the other, as a reader would r
   expect(output).not.toContain('"errors"');
   expect(output).toContain(`"me":{"address":"${stack.wallets[1]!.address}","roles":[]`);
   expect(output).toContain('Open an offer of 1.0 ETH (1000000000000000000 wei)');
-  expect(output).toContain('Pay 1.0 ETH (1000000000000000000 wei), your share of offer 1');
+  expect(output).toContain('Pay 1.01 ETH (1010000000000000000 wei), your share of offer 1');
   expect(output).toContain("{ id: 1, state: 'Bidding' }");
 }, 120_000);

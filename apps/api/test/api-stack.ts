@@ -148,7 +148,7 @@ async function publishJob(swarm: SwarmClient): Promise<string> {
       splits: { train: { viewReference: await swarm.upload(randomBytes(rows * rowBytes)), rows, rowBytes } },
     }),
   );
-  const programFile = join(import.meta.dirname, '../../trainer/examples/mnist-mlp.program.json');
+  const programFile = join(import.meta.dirname, '../../../libs/training/examples/mnist-mlp.program.json');
   const program = decodeProgram(canonicalJson(JSON.parse(readFileSync(programFile, 'utf8')), 64));
   return swarm.upload(
     encodeJobSpec({

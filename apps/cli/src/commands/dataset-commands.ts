@@ -33,6 +33,8 @@ interface PushFlags extends ConnectionFlags {
 const example = `
 A split is a .csv file whose first line names its columns, or a .jsonl file with one JSON object a line.
 Without --columns a CSV file holds numbers: --target names the column to predict, all others are the input.
+Classes are whole numbers from 0, not texts: write 0, 1, 2 for setosa, versicolor, virginica. Values that are no whole
+numbers, such as a temperature, need --columns with the dtype float32 for the target.
 Otherwise --columns is a JSON list; an element of a column with a shape is the CSV column image0, image1, ...:
   [{"name": "image", "role": "input", "dtype": "uint8", "shape": [784], "scale": 0.00392156862745098},
    {"name": "digit", "role": "target", "dtype": "uint8", "shape": []}]
@@ -40,7 +42,7 @@ An interrupted push may be repeated: what the store has already is not stored tw
 
 Examples:
   $ cotrain dataset push --mnist
-  $ cotrain dataset push --name iris --license CC0-1.0 --split train=iris.csv --target species
+  $ cotrain dataset push --name iris --license CC0-1.0 --split train=iris.csv --target class
   $ cotrain dataset push --name digits --license CC0-1.0 --columns columns.json \\
       --split train=train.jsonl --split test=test.jsonl
 `;

@@ -5,7 +5,7 @@ import { positiveInteger } from '../client/parse-value.ts';
 import { isEther } from '../client/token.ts';
 import { TokenBook } from '../client/token-book.ts';
 import { ether } from '../terminal/amount.ts';
-import { printResult } from '../terminal/result.ts';
+import { jsonLine, printResult } from '../terminal/result.ts';
 
 const amounts = '\nAmounts are in ETH or in whole tokens; with --json in the smallest unit of `terms.token`.\n';
 
@@ -15,13 +15,18 @@ export function addOfferViews(offer: Command): void {
     offer.command('show').description('show an offer').argument('<offer>', 'id of the offer', positiveInteger),
     ['api', 'rpc'],
   )
+    .option('--header-json', 'print only the JobHeader, as JSON: what `cotrain-trainer --header FILE` reads')
     .addHelpText(
       'after',
-      `${amounts}\nExamples:\n  $ cotrain offer show 1\n  $ cotrain offer show 1 --json | jq .state\n`,
+      `${amounts}\nExamples:\n  $ cotrain offer show 1\n  $ cotrain offer show 1 --json | jq .state\n  $ cotrain offer show 1 --header-json > header.json\n`,
     )
-    .action(async (id: number, flags: ConnectionFlags) => {
+    .action(async (id: number, flags: ConnectionFlags & { headerJson?: boolean }) => {
       const connection = new Connection(flags);
       const found = await fetchOffer(await connection.api(), id);
+      if (flags.headerJson === true) {
+        console.log(jsonLine(found.header));
+        return;
+      }
       const lines = flags.json === true ? [] : await describe(found, new TokenBook(connection));
       printResult(flags, found, () => lines);
     });

@@ -101,7 +101,7 @@ export async function* readCsvRows(
             wrong(
               file,
               line.number,
-              `column ${names[index] ?? ''} is ${JSON.stringify(text.slice(0, 80))}, which is no ${column.dtype}${column.dtype === 'float32' ? '' : ' (a whole number in its range)'}. Correct the value, or the dtype in --columns.`,
+              `column ${names[index] ?? ''} is ${JSON.stringify(text.slice(0, 80))}, which is no ${column.dtype}${column.dtype === 'float32' ? '' : ' (a whole number in its range)'}. ${remedyOf(column, text)}`,
             ),
           );
           return value;
@@ -124,6 +124,12 @@ function checkValue(column: ViewColumn, value: number, refusal: () => CommandErr
       ? Number.isFinite(Math.fround(value))
       : Number.isInteger(value) && value >= ranges[column.dtype][0] && value <= ranges[column.dtype][1];
   if (!fits) throw refusal();
+}
+
+function remedyOf({ role }: ViewColumn, text: string): string {
+  return role === 'target' && /\p{L}/u.test(text)
+    ? 'Classes are numbered from 0: write 0, 1, 2 ... instead of their names.'
+    : 'Correct the value, or the dtype in --columns.';
 }
 
 function elementNumber(name: string, column: string): number | null {

@@ -22,7 +22,7 @@ export async function* readJsonRows(
       if (!(cause instanceof InvalidDocumentError) && !(cause instanceof SyntaxError)) throw cause;
       throw new CommandError(
         exitCodes.usage,
-        `${file}, line ${String(line.number)}: ${cause.message} Write one JSON object a line, with the columns of --columns.`,
+        `${file}, line ${String(line.number)}: ${cause.message} Write one JSON object a line, with the columns of --columns; all values are numbers, classes from 0.`,
         { cause },
       );
     }
