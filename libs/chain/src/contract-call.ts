@@ -17,6 +17,7 @@ import {
   type Result,
 } from 'ethers';
 import { AbiDecoder, decodeWord, MalformedAbiDataError } from './decode-abi.ts';
+import { describeRefusal } from './describe-refusal.ts';
 import { CallRevertedError, ChainUnavailableError } from './errors.ts';
 
 type Arguments<TAbi extends Abi, TName extends ExtractAbiFunctionNames<TAbi>> = AbiParametersToPrimitiveTypes<
@@ -170,9 +171,18 @@ export function asChainError(error: unknown, operation: string, abi?: Abi): Call
       if (parsed !== null)
         return new CallRevertedError(printable(`${parsed.name}(${parsed.args.map(String).join(', ')})`), parsed.name, {
           cause: error,
+          explanation: describeRefusal(parsed.name, [...parsed.args]),
         });
     }
-    return new CallRevertedError(printable(error.reason ?? error.shortMessage), null, { cause: error });
+    // How ethers puts a refusal without a word: mostly the sender has less ETH than the call sends.
+    const reason = error.reason ?? error.shortMessage;
+    return new CallRevertedError(
+      reason === 'missing revert data'
+        ? 'no reason was given. Does the account have the ETH that is sent?'
+        : printable(reason),
+      null,
+      { cause: error },
+    );
   }
   return new ChainUnavailableError(operation, error);
 }

@@ -23,16 +23,20 @@ export class ChainUnavailableError extends ChainError {
   }
 }
 
-/** The contract refuses the call. `reason` is its custom error with arguments, or the node's words. */
+/**
+ * The contract refuses the call. `reason` is its custom error with arguments, or the node's words; `explanation` what that
+ * means, where it is known.
+ */
 export class CallRevertedError extends ChainError {
   readonly retryable = false;
 
   constructor(
     readonly reason: string,
     readonly errorName: string | null,
-    options?: ErrorOptions,
+    options?: ErrorOptions & { explanation?: string | null },
   ) {
-    super(`The contract refuses: ${reason}`, options);
+    const { explanation } = options ?? {};
+    super(`The contract refuses: ${explanation == null ? reason : `${explanation} [${reason}]`}`, options);
   }
 }
 

@@ -2,6 +2,7 @@ export * from './anvil.ts';
 export * from './chain-source.ts';
 export * from './contract-call.ts';
 export * from './deployment.ts';
+export { describeRefusal } from './describe-refusal.ts';
 export * from './errors.ts';
 export * from './file-intent-store.ts';
 export { FileLockedError } from './file-lock.ts';

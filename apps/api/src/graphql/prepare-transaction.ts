@@ -1,6 +1,7 @@
 import {
   asChainError,
   CallRevertedError,
+  ChainUnavailableError,
   sampledQuorumAbi,
   trainerRegistryAbi,
   trainingMarketAbi,
@@ -30,12 +31,13 @@ export async function prepareTransaction(
   try {
     await provider.call({ from, to, data, value: valueWei });
   } catch (error) {
-    if (isError(error, 'INSUFFICIENT_FUNDS'))
+    const reason = asChainError(error, 'trying the transaction', errorAbi);
+    const isUnexplained = reason instanceof CallRevertedError && reason.errorName === null;
+    if (isError(error, 'INSUFFICIENT_FUNDS') || (isUnexplained && (await cannotPay(provider, from, valueWei))))
       return fail(ContractRefusalError, {
         reason: null,
-        message: `${from} does not have the ${amount(valueWei, zeroAddress)} that the transaction sends.`,
+        message: `${from} does not have the ${amount(valueWei, zeroAddress)} that the transaction sends. Send ETH to it, or use another account.`,
       });
-    const reason = asChainError(error, 'trying the transaction', errorAbi);
     if (reason instanceof CallRevertedError)
       return fail(ContractRefusalError, { reason: reason.errorName, message: reason.message });
     return fail(UnavailableError, { message: 'The chain does not answer now; try again.' });
@@ -47,6 +49,18 @@ export async function prepareTransaction(
     valueWei: String(valueWei),
     summary,
   });
+}
+
+/** Nodes refuse a call whose sender cannot pay its value, and not all of them say so. */
+async function cannotPay(provider: ApiContext['provider'], from: string, valueWei: bigint): Promise<boolean> {
+  if (valueWei === 0n) return false;
+  try {
+    return (await provider.getBalance(from)) < valueWei;
+  } catch (error) {
+    // What the refusal says already stands.
+    if (asChainError(error, 'reading a balance') instanceof ChainUnavailableError) return false;
+    throw error;
+  }
 }
 
 /** An amount in words: ETH with its wei, or the smallest units of a token. */

@@ -1,5 +1,13 @@
-import { asChainError, sampledQuorumAbi, trainerRegistryAbi, trainingMarketAbi } from '@cotrain/chain';
-import type { Log, Wallet } from 'ethers';
+import {
+  asChainError,
+  CallRevertedError,
+  ChainUnavailableError,
+  sampledQuorumAbi,
+  trainerRegistryAbi,
+  trainingMarketAbi,
+} from '@cotrain/chain';
+import { isError, type Log, type Wallet } from 'ethers';
+import { ether } from '../terminal/amount.ts';
 import type { UnsignedTransaction } from './api-client.ts';
 import { CommandError, exitCodes } from './errors.ts';
 
@@ -45,8 +53,27 @@ export async function sendTransaction(
   } catch (error) {
     if (error instanceof CommandError) throw error;
     const reason = asChainError(error, 'sending the transaction', errorAbi);
+    const isUnexplained = reason instanceof CallRevertedError && reason.errorName === null;
+    if (isError(error, 'INSUFFICIENT_FUNDS') || (isUnexplained && (await cannotPay(wallet, call.value))))
+      throw new CommandError(
+        exitCodes.failure,
+        `${wallet.address} does not have the ${ether(call.value)} ETH that the transaction sends, and what its gas costs. Send ETH to it, or use another key.`,
+        { cause: error },
+      );
     throw new CommandError(reason.retryable ? exitCodes.unavailable : exitCodes.failure, reason.message, {
       cause: error,
     });
+  }
+}
+
+/** Nodes refuse a call whose sender cannot pay its value, and not all of them say so. */
+async function cannotPay({ address, provider }: Wallet, valueWei: bigint): Promise<boolean> {
+  if (provider === null || valueWei === 0n) return false;
+  try {
+    return (await provider.getBalance(address)) < valueWei;
+  } catch (error) {
+    // What the refusal says already stands.
+    if (asChainError(error, 'reading a balance') instanceof ChainUnavailableError) return false;
+    throw error;
   }
 }
