@@ -1,4 +1,4 @@
-import type { UnsupportedKernelError } from '@cotrain/exact';
+import { ExactMemoryError, type UnsupportedKernelError } from '@cotrain/exact';
 
 /** Base of the trainer's refusals. `retryable` says whether the same call can succeed later. */
 export class TrainerError extends Error {
@@ -59,6 +59,31 @@ interface MissingOptions extends ErrorOptions {
 
 /** The documents of a job contradict each other or the data. */
 export class InvalidJobError extends TrainerError {}
+
+/**
+ * This machine could not compute something that the job may well ask for: its memory is used up, or what computes failed.
+ * It says nothing about the job.
+ */
+export class MachineFaultError extends TrainerError {
+  constructor(cause: Error) {
+    super(
+      `This machine could not compute a step: ${cause.message.slice(0, 500)} Free memory and try again, or use another machine or implementation.`,
+      { retryable: true, cause },
+    );
+  }
+
+  /** An error as a fault of the machine, or null if it is none. */
+  static of(cause: unknown): MachineFaultError | null {
+    if (!(cause instanceof Error)) return null;
+    const isFault =
+      cause instanceof ExactMemoryError ||
+      // A trap: kernels in WebAssembly have none on purpose. Known by its name, which is the same in every context.
+      cause.name === 'RuntimeError' ||
+      (cause as NodeJS.ErrnoException).code === 'EXACT_FAILURE' ||
+      (cause.name === 'RangeError' && /allocation failed|could not allocate/i.test(cause.message));
+    return isFault ? new MachineFaultError(cause) : null;
+  }
+}
 
 /** The work directory holds another job's files. */
 export class WorkdirInUseError extends TrainerError {}

@@ -5,6 +5,7 @@ export {
   InvalidJobError,
   JobInputUnavailableError,
   KernelMissingError,
+  MachineFaultError,
   ProgramTooLargeError,
   TrainerError,
   TrainingInterruptedError,

@@ -16,7 +16,7 @@ import {
   PROGRAM_MAX_BYTES,
   type Reference,
 } from '@cotrain/protocol';
-import { InvalidJobError, JobInputUnavailableError } from './errors.ts';
+import { InvalidJobError, JobInputUnavailableError, MachineFaultError } from './errors.ts';
 import type { StateLayout } from './state-layout.ts';
 import { foreignValue } from './state-values.ts';
 import { type ContentStore, isRetryable, type Patience, type StoredFile, withPatience } from './store.ts';
@@ -107,6 +107,7 @@ export async function readInput<T>(what: string, action: () => Promise<T>, patie
   try {
     return await withPatience(action, patience);
   } catch (error) {
+    if (error instanceof MachineFaultError) throw error;
     if (isRetryable(error)) throw new JobInputUnavailableError(what, error);
     throw error;
   }

@@ -1,5 +1,5 @@
 import type { JobSpec, Program } from '@cotrain/protocol';
-import { ProgramTooLargeError, TrainerError, UnsupportedProgramError } from './errors.ts';
+import { MachineFaultError, ProgramTooLargeError, TrainerError, UnsupportedProgramError } from './errors.ts';
 import { CausalSelfAttention } from './layers/attention.ts';
 import { DeterministicDropout, type RandomContext } from './layers/dropout.ts';
 import { registerLayers } from './layers/register.ts';
@@ -112,6 +112,8 @@ export async function buildModel(
   } catch (cause) {
     for (const variable of initializers.keys()) variable.dispose();
     if (cause instanceof TrainerError) throw cause;
+    const fault = MachineFaultError.of(cause);
+    if (fault !== null) throw fault;
     throw new UnsupportedProgramError(
       `Program: TensorFlow.js refuses the topology: ${cause instanceof Error ? cause.message.slice(0, 500) : 'unknown reason'} Correct the layer named there.`,
       { cause },

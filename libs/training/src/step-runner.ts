@@ -1,6 +1,12 @@
 import { UnsupportedKernelError } from '@cotrain/exact';
 import { decodeRows, type Program, rowBytes, type ViewColumn } from '@cotrain/protocol';
-import { InvalidJobError, KernelMissingError, ProgramTooLargeError, TrainerError } from './errors.ts';
+import {
+  InvalidJobError,
+  KernelMissingError,
+  MachineFaultError,
+  ProgramTooLargeError,
+  TrainerError,
+} from './errors.ts';
 import { measure, type Targets } from './loss.ts';
 import { type BuiltModel, buildModel, type ProgramBounds } from './model.ts';
 import { createExactOptimizer } from './exact-optimizer.ts';
@@ -30,12 +36,13 @@ export interface Runner {
   readonly layout: StateLayout;
   /** Predictions that one row has, such as tokens of a sequence; the metric averages over them. */
   readonly predictionsPerRow: number;
-  /** Sets weights and optimizer slots. @throws InvalidJobError when the length is not the layout's */
+  /** Sets weights and optimizer slots. @throws InvalidJobError when the length is not the layout's; MachineFaultError */
   writeState(bytes: Uint8Array): void;
+  /** @throws MachineFaultError */
   readState(): Uint8Array;
-  /** One step of training on the rows of a batch. @throws UndefinedStepError, KernelMissingError */
+  /** One step of training on the rows of a batch. @throws UndefinedStepError, KernelMissingError, InvalidJobError, MachineFaultError */
   train(step: number, rows: Uint8Array, rowCount: number): BatchResult;
-  /** Loss and metric of rows without training on them. @throws UndefinedStepError, KernelMissingError */
+  /** Loss and metric of rows without training on them. @throws as `train` does */
   evaluate(rows: Uint8Array, rowCount: number): BatchResult;
   dispose(): void;
 }
@@ -76,27 +83,31 @@ export class StepRunner implements Runner {
     const built = await buildModel(options.program, options.batchSize, options.bounds);
     try {
       checkColumns(options.columns, built);
+      return onThisMachine(() => new StepRunner(options.program, options.columns, built, options.seed));
     } catch (error) {
       built.dispose();
       throw error;
     }
-    return new StepRunner(options.program, options.columns, built, options.seed);
   }
 
   writeState(bytes: Uint8Array): void {
     const arrays = decodeState(this.layout, bytes);
-    this.#built.weights.forEach(({ variable }, index) => {
-      tf.tidy(() => {
-        variable.assign(tf.tensor(arrays[index] ?? [], variable.shape, 'float32'));
+    onThisMachine(() => {
+      this.#built.weights.forEach(({ variable }, index) => {
+        tf.tidy(() => {
+          variable.assign(tf.tensor(arrays[index] ?? [], variable.shape, 'float32'));
+        });
       });
+      this.#optimizer.writeSlots(arrays.slice(this.#built.weights.length));
     });
-    this.#optimizer.writeSlots(arrays.slice(this.#built.weights.length));
   }
 
   readState(): Uint8Array {
-    return encodeState(
-      this.#built.weights.map(({ variable }) => variable.dataSync<'float32'>()),
-      this.#optimizer.readSlots(),
+    return onThisMachine(() =>
+      encodeState(
+        this.#built.weights.map(({ variable }) => variable.dataSync<'float32'>()),
+        this.#optimizer.readSlots(),
+      ),
     );
   }
 
@@ -180,6 +191,8 @@ export class StepRunner implements Runner {
     } catch (cause) {
       disposeTape();
       if (cause instanceof TrainerError) throw cause;
+      const fault = MachineFaultError.of(cause);
+      if (fault !== null) throw fault;
       if (cause instanceof UnsupportedKernelError) throw KernelMissingError.ofExact(cause);
       const message = cause instanceof Error ? cause.message : String(cause);
       const kernel = /Kernel '?([\w]+)'? (?:for \w+ )?not registered for backend '?(\w+)/.exec(message);
@@ -188,6 +201,15 @@ export class StepRunner implements Runner {
     } finally {
       tf.engine().endScope();
     }
+  }
+}
+
+/** Names a fault of the machine after the fact; other errors pass. */
+function onThisMachine<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw MachineFaultError.of(cause) ?? cause;
   }
 }
 
