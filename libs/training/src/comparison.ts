@@ -61,25 +61,31 @@ export class EqualityComparison extends Comparison {
   }
 
   protected override compareElements({ entries }: StateLayout, ours: Float32Array, theirs: Float32Array): number {
+    // As floats two NaNs would be the same, whatever their bits.
+    const [ourBits, theirBits] = [bitsOf(ours), bitsOf(theirs)];
     let squares = 0;
     for (const { name, offset, elements } of entries)
       for (let i = offset / 4; i < offset / 4 + elements; i++) {
+        if (ourBits[i] === theirBits[i]) continue;
         const [a, b] = [ours[i] ?? Number.NaN, theirs[i] ?? Number.NaN];
-        if (Object.is(a, b)) continue;
         squares += (a - b) ** 2;
         this.note(a, b, 0);
-        this.fail(`${name}[${String(i - offset / 4)}] is ${withBits(a)}, the committed state says ${withBits(b)}`);
+        this.fail(
+          `${name}[${String(i - offset / 4)}] is ${withBits(a, ourBits[i])}, the committed state says ${withBits(b, theirBits[i])}`,
+        );
       }
+    // Called for states that differ: no layout may hide where.
+    this.fail('the states differ where their layout names no element');
     return Math.sqrt(squares / Math.max(1, theirs.length));
   }
 }
 
+const bitsOf = (values: Float32Array): Uint32Array => new Uint32Array(values.buffer, values.byteOffset, values.length);
+
 /** A float32 with enough digits to tell it from its neighbours, and its bits. */
-function withBits(value: number): string {
-  const view = new DataView(new ArrayBuffer(4));
-  view.setFloat32(0, value);
+function withBits(value: number, bits = bitsOf(Float32Array.of(value))[0] ?? 0): string {
   const digits = Object.is(value, -0) ? '-0' : String(Number(value.toPrecision(9)));
-  return `${digits} (bits ${view.getUint32(0).toString(16).padStart(8, '0')})`;
+  return `${digits} (bits ${bits.toString(16).padStart(8, '0')})`;
 }
 
 /** Differences up to a tolerance are what float32 arithmetic does on another machine. */
