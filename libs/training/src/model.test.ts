@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { JobSpec, Program } from '@cotrain/protocol';
 import { exampleProgram } from './testing/example-programs.ts';
 import { dense, sequential } from './testing/small-jobs.ts';
-import { ProgramTooLargeError, UnsupportedProgramError } from './errors.ts';
+import { ProgramTooLargeError, TrainerError, UnsupportedProgramError } from './errors.ts';
 import { buildInitialState } from './initial-state.ts';
 import { boundsOf, buildModel, type ProgramBounds } from './model.ts';
 import { decodeState, stateLayout } from './state-layout.ts';
@@ -35,6 +35,62 @@ describe('a hostile Program', () => {
     [{ units: 'many' }, /./],
   ])('is refused for its configuration: %j', async (config, message) => {
     await expect(buildModel(withLayer(dense('x', 4, 'relu', config)))).rejects.toThrow(message);
+  });
+
+  const image = { batch_input_shape: [null, 4, 4, 1], dtype: 'float32' };
+  it.each<[className: string, config: object, message: RegExp]>([
+    [
+      'Conv2D',
+      { filters: 1, kernel_size: [1, 3], dilation_rate: [1, 2 ** 31 - 1] },
+      /dilation_rate\[1\] is 2147483647/,
+    ],
+    ['Conv2D', { filters: 1, kernel_size: [9, 1], dilationRate: [2 ** 30, 1] }, /dilationRate\[0\] is 1073741824/],
+    ['Conv2D', { filters: 1, kernel_size: 3, strides: 0 }, /strides is 0; give an integer from 1 to 65536/],
+    ['Conv2D', { filters: 1, kernel_size: 3, strides: [1, 0.5] }, /strides\[1\] is 0.5/],
+    ['Conv2D', { filters: 1.5, kernel_size: 3 }, /filters is 1.5/],
+    ['Conv2D', { filters: 2 ** 21, kernel_size: 3 }, /filters is 2097152/],
+    ['Conv2D', { filters: 1, kernel_size: [[3, -3]] }, /kernel_size\[0\]\[1\] is -3/],
+    ['DepthwiseConv2D', { kernel_size: 1, depth_multiplier: 0 }, /depth_multiplier is 0/],
+    [
+      'ZeroPadding2D',
+      {
+        padding: [
+          [-64, 64],
+          [0, 0],
+        ],
+      },
+      /padding\[0\]\[0\] is -64; give an integer from 0/,
+    ],
+    ['ZeroPadding2D', { padding: 4_000_000 }, /padding is 4000000/],
+    [
+      'Cropping2D',
+      {
+        cropping: [
+          [0, -1],
+          [0, 0],
+        ],
+      },
+      /cropping\[0\]\[1\] is -1/,
+    ],
+    ['UpSampling2D', { size: [70_000, 1] }, /size\[0\] is 70000/],
+    ['AveragePooling2D', { pool_size: [1, 100_000] }, /pool_size\[1\] is 100000/],
+  ])('is refused for a size that no layer has: %s %j', async (className, config, message) => {
+    const layer = { class_name: className, config: { name: 'x', ...config, ...image } };
+    const building = buildModel(sequential([layer, { class_name: 'Flatten', config: {} }, dense('out', 2, 'softmax')]));
+    await expect(building).rejects.toThrow(message);
+    await expect(building).rejects.toThrow(TrainerError);
+  });
+
+  it.each([
+    { recurrentDropout: 0.5 },
+    { recurrent_dropout: 0.5 },
+    { recurrentActivation: 'constructor' },
+    { kernelRegularizer: { class_name: 'L1L2', config: {} } },
+    { maskZero: true },
+  ])('is refused in either spelling of a key: %j', async (config) => {
+    const layer = { class_name: 'GRU', config: { name: 'x', units: 2, batch_input_shape: [null, 3, 2], ...config } };
+    const building = buildModel(sequential([layer, dense('out', 2, 'softmax')]));
+    await expect(building).rejects.toThrow(`topology.config.layers[0].config.${Object.keys(config)[0] ?? ''} is`);
   });
 
   it('is refused before its weights are allocated', async () => {

@@ -34,8 +34,28 @@ const initializerNames = new Set(
 
 /** Largest count, size or index that a layer's configuration may hold. */
 const maxNumber = 2 ** 31;
+/** Largest size of a window, step or margin; what exact/1 takes is far more (docs/exact-1.md §8). */
+const maxExtent = 2 ** 16;
+/** Largest number of a layer's units, such as the tokens of a vocabulary. */
+const maxUnits = 2 ** 20;
 const maxListLength = 4_096;
 const maxLayers = 1_024;
+
+interface Range {
+  smallest: number;
+  largest: number;
+}
+
+const extent = { smallest: 1, largest: maxExtent };
+const margin = { smallest: 0, largest: maxExtent };
+const units = { smallest: 1, largest: maxUnits };
+
+/** What numbers under these keys, alone or in lists, must be; words such as 'same' are the deserializer's to check. */
+const ranges: ReadonlyMap<string, Range> = new Map([
+  ...(['kernel_size', 'pool_size', 'strides', 'dilation_rate', 'size'] as const).map((key) => [key, extent] as const),
+  ...(['padding', 'cropping'] as const).map((key) => [key, margin] as const),
+  ...(['units', 'filters', 'depth_multiplier'] as const).map((key) => [key, units] as const),
+]);
 
 /**
  * Checks a topology and returns a copy for TensorFlow.js's deserializer, with the layers that ours replace renamed.
@@ -97,19 +117,40 @@ function checkMember(key: string, member: unknown, path: string): void {
       `Program: ${path} is ${JSON.stringify(member).slice(0, 100)}, which is not supported: ${remedy}.`,
     );
   };
+  // The deserializer takes keys in either spelling.
+  const name = snakeCase(key);
   if (key === '__proto__' || key === 'constructor' || key === 'customObjects' || key === 'custom_objects')
     refuse('remove it');
   if (member === null) return;
-  if (/_?regularizer$/i.test(key)) refuse("use the optimizer's weightDecay");
-  if (/_?constraint$/i.test(key)) refuse('remove the constraint');
-  if (/activation$/.test(key) && !(typeof member === 'string' && activations.has(member)))
+  if (/_?regularizer$/.test(name)) refuse("use the optimizer's weightDecay");
+  if (/_?constraint$/.test(name)) refuse('remove the constraint');
+  if (/activation$/.test(name) && !(typeof member === 'string' && activations.has(member)))
     refuse(`use one of ${[...activations].join(', ')}`);
-  if (/_?initializer$/i.test(key) && typeof member === 'string' && !initializerNames.has(member))
+  if (/_?initializer$/.test(name) && typeof member === 'string' && !initializerNames.has(member))
     refuse('use an initializer such as glorotUniform, heNormal or zeros');
-  if ((key === 'dropout' || key === 'recurrent_dropout') && member !== 0)
+  if ((name === 'dropout' || name === 'recurrent_dropout') && member !== 0)
     refuse('set it to 0 and use a Dropout layer, whose mask follows from the seed');
-  if (key === 'stateful' && member !== false) refuse('set it to false');
-  if (key === 'mask_zero' && member !== false) refuse('set it to false');
+  if (name === 'stateful' && member !== false) refuse('set it to false');
+  if (name === 'mask_zero' && member !== false) refuse('set it to false');
+  const range = ranges.get(name);
+  if (range !== undefined) checkRange(member, range, path);
+}
+
+/** @throws UnsupportedProgramError, ProgramTooLargeError naming the number's path */
+function checkRange(member: unknown, range: Range, path: string): void {
+  if (Array.isArray(member)) {
+    if (member.length > maxListLength) throw new ProgramTooLargeError(`${path}.length`, member.length, maxListLength);
+    member.forEach((item, index) => {
+      checkRange(item, range, `${path}[${String(index)}]`);
+    });
+    return;
+  }
+  if (typeof member !== 'number') return;
+  if (member > range.largest) throw new ProgramTooLargeError(path, member, range.largest);
+  if (!Number.isInteger(member) || member < range.smallest)
+    throw new UnsupportedProgramError(
+      `Program: ${path} is ${String(member)}; give an integer from ${String(range.smallest)} to ${String(range.largest)}.`,
+    );
 }
 
 function snakeCase(name: string): string {
