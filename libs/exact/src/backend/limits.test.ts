@@ -5,6 +5,7 @@ import { createNativeKernels } from '../native/native-kernels.ts';
 import { loadAddon, nativeIsAvailable } from '../native/addon.ts';
 import { exactBackend, tf, use } from '../../test/backends.ts';
 import type { ExactBackend } from './exact-backend.ts';
+import { moveElements, type Movement } from './movement.ts';
 import { registerExactBackend } from './register.ts';
 
 // What comes from a hostile Program: every backend refuses the same, or gives the same bits, and reads nothing else.
@@ -356,6 +357,28 @@ it('gives the same bits, or refuses the same, on every backend: windows of any s
     { numRuns: 60 },
   );
 }, 120_000);
+
+it.each<[string, Partial<Movement>]>([
+  ['before its output', { outOffset: -1 }],
+  ['behind its output', { outOffset: 1 }],
+  ['before its input', { xStrides: [-3, 1] }],
+  ['behind its input', { xStrides: [3, 2] }],
+  ['at no index', { xOffset: Number.NaN }],
+])('moves no element %s', (_, changes) => {
+  const movement = { shape: [2, 3], outOffset: 0, outStrides: [3, 1], xOffset: 0, xStrides: [3, 1] };
+  for (const Type of [Float32Array, Int32Array, Uint8Array]) {
+    const [x, out] = [Type.of(1, 2, 3, 4, 5, 6), new Type(6)];
+    const move = (wanted: Movement): void => {
+      moveElements(exactBackend('exact'), 'Test', out, x, wanted);
+    };
+    expect(() => {
+      move({ ...movement, ...changes });
+    }).toThrow(/Test: it would move elements/);
+    expect([...out]).toEqual([0, 0, 0, 0, 0, 0]);
+    move(movement);
+    expect([...out]).toEqual([...x]);
+  }
+});
 
 if (nativeIsAvailable())
   describe('the addon on its own', () => {
