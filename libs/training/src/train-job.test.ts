@@ -52,7 +52,7 @@ describe.each<BackendName>(['wasm', 'cpu'])('training on %s', (backend) => {
     const convolution = {
       class_name: 'Conv2D',
       config: {
-        ...(dense('convolution', 0, 'relu', image) as { config: object }).config,
+        ...(dense('convolution', 8, 'relu', image) as { config: object }).config,
         filters: 8,
         kernel_size: [2, 1],
         strides: [1, 1],
