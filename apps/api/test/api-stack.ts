@@ -49,8 +49,14 @@ export interface TestStack {
   close(): Promise<void>;
 }
 
-/** Accounts 0: keeper and deployer, 1 to 3: users, 4 and 5: the signer's pools. */
-export async function startTestStack(parameters: DeploymentParameters = {}): Promise<TestStack> {
+/**
+ * Accounts 0: keeper and deployer, 1 to 3: users, 4 and 5: the signer's pools.
+ * @param signerAccounts whose keys the signer holds; a pool of any other account is refused
+ */
+export async function startTestStack(
+  parameters: DeploymentParameters = {},
+  signerAccounts: readonly number[] = [0, 4, 5],
+): Promise<TestStack> {
   const folder = mkdtempSync(join(tmpdir(), 'cotrain-api-'));
   const closers: (() => Promise<unknown>)[] = [
     () => {
@@ -74,7 +80,7 @@ export async function startTestStack(parameters: DeploymentParameters = {}): Pro
   const functions = ['bid', 'award', 'start', 'commit', 'finalize', 'expireFunding', 'expireAward', 'expireTraining'];
   const signer = await startSigner({
     provider,
-    keys: [0, 4, 5].map((index) => wallets[index]!.privateKey),
+    keys: signerAccounts.map((index) => wallets[index]!.privateKey),
     store: new MemoryIntentStore(),
     policy: {
       allow: functions.map((name) => ({

@@ -28,7 +28,7 @@ describe('the GraphQL API', () => {
   const as = (index: number): Promise<TestClient> => new TestClient(api.graphqlUrl).signIn(stack.wallets[index]!);
 
   beforeAll(async () => {
-    stack = await startTestStack();
+    stack = await startTestStack({}, [0, 1, 2, 3, 4, 5]);
     api = await stack.api({ logger });
     anyone = new TestClient(api.graphqlUrl);
     [requester, payer, stranger] = await Promise.all([as(1), as(2), as(3)]);
@@ -341,6 +341,14 @@ describe('the GraphQL API', () => {
       });
       expect(taken).toMatchObject({ __typename: 'ForbiddenError' });
       expect((await anyone.data('{ pool(id: "thief") { id } }'))['pool']).toBeNull();
+    });
+
+    test('are refused when the signer does not hold the key of their wallet', async () => {
+      const outsider = await as(6);
+      const { message, ...refused } = await register(outsider, { name: 'keyless', wallet: stack.wallets[6]!.address });
+      expect(refused).toMatchObject({ __typename: 'ValidationError', field: 'wallet' });
+      expect(message).toContain('cotrain pool run');
+      expect((await anyone.data('{ pool(id: "keyless") { id } }'))['pool']).toBeNull();
     });
 
     test('whose name two owners take at the same time belong to one of them', async () => {

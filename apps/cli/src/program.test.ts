@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { Command } from 'commander';
+import { rejectionReasons } from '@cotrain/matching';
 import { createProgram } from './program.ts';
 import { commandReference, referenceStart } from './reference.ts';
 
@@ -76,6 +77,13 @@ describe.each(commands)('cotrain $name', ({ name, command }) => {
       [],
     );
   });
+});
+
+it('has every reason of a match receipt explained in the documentation', () => {
+  const documentation = readFileSync(join(import.meta.dirname, '../../../docs/cli.md'), 'utf8');
+  expect([...documentation.matchAll(/^\| `([A-Z_]+)` /gm)].map(([, reason]) => reason)).toEqual(
+    expect.arrayContaining([...rejectionReasons]),
+  );
 });
 
 it('is documented as it is; `node apps/cli/scripts/write-reference.ts` writes the documentation', () => {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { describeIssue } from './describe-issue.ts';
 import { InvalidDocumentError } from './errors.ts';
 import { checkJobHeader, type JobHeader } from './job-header.ts';
 import { parseReference } from './reference.ts';
@@ -36,10 +37,8 @@ export function parseHeaderJson(text: string): JobHeader {
   }
   const result = headerSchema.safeParse(value);
   if (!result.success) {
-    const [issue] = result.error.issues;
-    throw new InvalidDocumentError('JobHeader', issue?.path.join('.') ?? '', issue?.message ?? 'is wrong', {
-      cause: result.error,
-    });
+    const { field, reason } = describeIssue(result.error, value);
+    throw new InvalidDocumentError('JobHeader', field, reason, { cause: result.error });
   }
   const fields = result.data;
   return checkJobHeader({

@@ -2,6 +2,7 @@ export * from './availability.ts';
 export * from './canonical-json.ts';
 export * from './commitment.ts';
 export * from './dataset-manifest.ts';
+export { describeIssue, type DescribedIssue } from './describe-issue.ts';
 export * from './errors.ts';
 export * from './header-json.ts';
 export * from './job-header.ts';

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { canonicalJson, type DocumentBounds, parseCanonicalJson } from './canonical-json.ts';
+import { describeIssue } from './describe-issue.ts';
 import { DocumentTooLargeError, InvalidDocumentError } from './errors.ts';
 
 /** A document format: a schema, its bounds, and its canonical encoding. */
@@ -17,11 +18,8 @@ export function documentFormat<T>(schema: z.ZodType<T>, bounds: DocumentBounds):
   const validate = (value: unknown): T => {
     const result = schema.safeParse(value);
     if (result.success) return result.data;
-    const issue = result.error.issues[0];
-    const path = issue?.path.map(String).join('.') ?? '';
-    throw new InvalidDocumentError(bounds.document, path, `is not valid: ${issue?.message ?? 'unknown reason'}.`, {
-      cause: result.error,
-    });
+    const { field, reason } = describeIssue(result.error, value);
+    throw new InvalidDocumentError(bounds.document, field, reason, { cause: result.error });
   };
   return {
     validate,

@@ -1,12 +1,21 @@
-import { availabilityWindowSchema, backendNames, runtimes } from '@cotrain/protocol';
+import { availabilityWindowSchema, backendNames, describeIssue, runtimes } from '@cotrain/protocol';
 import { Inject } from '@nestjs/common';
 import { Args, Context, ID, Mutation, Query, Resolver } from '@nestjs/graphql';
 import { z } from 'zod';
 import { API_CONTEXT, type ApiContext } from '../context.ts';
 import type { Pool as PoolRow, Prisma } from '../generated/prisma/client.ts';
 import { type Connection, type Order, PageArguments, paginate } from './connection.ts';
-import { type AnyFailure, fail, ForbiddenError, invalid, NotFoundError, unauthenticated } from './failures.ts';
+import {
+  type AnyFailure,
+  fail,
+  ForbiddenError,
+  invalid,
+  NotFoundError,
+  unauthenticated,
+  UnavailableError,
+} from './failures.ts';
 import { Pool, PoolConnection, PoolFilter, PoolResult, RegisterPoolInput } from './pool-types.ts';
+import { SignerUnavailableError } from '../signer/signer-client.ts';
 import { limitRate, type RequestContext } from './requests.ts';
 
 const maxPoolsOfOwner = 100;
@@ -79,7 +88,7 @@ export class PoolResolver {
 
   @Mutation(() => PoolResult, {
     description:
-      "Registers a pool, or changes the caller's pool of that name. The pool's wallet must be the signed-in address: it is that wallet's money that will be bid. Any signed-in address; to change a pool, its owner.",
+      "Registers a pool, or changes the caller's pool of that name. The pool's wallet must be the signed-in address: it is that wallet's money that will be bid, and the API's signer must hold its key. Any signed-in address; to change a pool, its owner.",
   })
   async registerPool(
     @Args('input', { type: () => RegisterPoolInput, description: 'The pool as it shall be.' }) input: RegisterPoolInput,
@@ -89,8 +98,8 @@ export class PoolResolver {
     limitRate(this.api.limiters.register, identity.address);
     const parsed = poolSchema.safeParse(input);
     if (!parsed.success) {
-      const issue = parsed.error.issues[0];
-      return invalid(issue?.path.map(String).join('.') ?? 'input', issue?.message ?? 'is wrong');
+      const { field, reason } = describeIssue(parsed.error, input);
+      return invalid(field === '' ? 'input' : field, reason);
     }
     const { name, wallet } = parsed.data;
     const owner = identity.address;
@@ -98,6 +107,8 @@ export class PoolResolver {
       return fail(ForbiddenError, {
         message: `wallet is ${wallet}, but ${owner} is signed in. Sign in with the wallet that the pool bids with.`,
       });
+    const refusal = await this.refuseUnsigned(wallet);
+    if (refusal !== null) return refusal;
     const data = { ...parsed.data, windows: parsed.data.windows as unknown as Prisma.InputJsonArray, owner };
     const { prisma } = this.api.database;
     // The name's key decides between two who take it at the same time; only the owner's row is ever changed.
@@ -112,6 +123,24 @@ export class PoolResolver {
     if (row.owner !== owner) return fail(ForbiddenError, { message: `Pool ${name} belongs to ${row.owner}.` });
     this.api.engine.wake();
     return (await this.view([row]))[0] ?? unknownPool(name);
+  }
+
+  /** Why no pool can bid with this wallet here: a pool that never bids is of no use to its owner. Null when it can. */
+  private async refuseUnsigned(wallet: string): Promise<AnyFailure | null> {
+    try {
+      const accounts = await this.api.signer.accounts();
+      if (accounts.some((account) => account.toLowerCase() === wallet.toLowerCase())) return null;
+      return invalid(
+        'wallet',
+        `the signer of this API does not hold the key of ${wallet}, so the pool could not bid. Have its operator add the key, or run the pool with an API and a signer of your own: \`cotrain pool run\`.`,
+      );
+    } catch (error) {
+      if (error instanceof SignerUnavailableError)
+        return fail(UnavailableError, {
+          message: 'The signer does not answer now, so it is not known whose keys it holds; try again.',
+        });
+      throw error;
+    }
   }
 
   @Mutation(() => PoolResult, {

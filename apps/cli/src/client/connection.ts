@@ -115,15 +115,14 @@ export class Connection {
     const wallet = key.connect(await this.provider());
     const { market } = await api.query<{ market: { chainId: number } }>('{ market { chainId } }');
     await api.signIn(wallet, market.chainId);
-    let contracts: Promise<MarketContracts> | undefined;
+    let known: Promise<MarketContracts> | undefined;
+    const contracts = (): Promise<MarketContracts> =>
+      (known ??= this.pinnedMarket().then(async (pinned) => readMarketContracts(api, await this.provider(), pinned)));
     return new Signatory({
       api,
       wallet,
-      contracts: () =>
-        (contracts ??= this.pinnedMarket().then(async (pinned) =>
-          readMarketContracts(api, await this.provider(), pinned),
-        )),
-      consent: (what) => this.consent(what),
+      contracts,
+      consent: async (what) => this.consent(what, await contracts()),
     });
   }
 
@@ -137,14 +136,15 @@ export class Connection {
     return (await loadDeployment(folder, Number(chainId))).market;
   }
 
-  private async consent(what: string): Promise<void> {
+  private async consent(what: string, { market, registry, quorum }: MarketContracts): Promise<void> {
     if ((await this.pinnedMarket()) !== null) return;
+    const trust = `Only the API says that ${market} is the market, whose registry of stakes is ${registry} and whose quorum of validators is ${quorum}`;
     if (this.flags.yes !== true)
       throw new CommandError(
         exitCodes.usage,
-        `Only the API says that this is the market: ${what}. Nothing was signed. Name the market that you mean with --market or COTRAIN_MARKET, or add --yes to trust this API.`,
+        `${trust}. This command means: ${what}. Nothing was signed. Name the market that you mean with --market or COTRAIN_MARKET, or add --yes to trust this API.`,
       );
-    console.error(`Signing, as only the API says that this is the market: ${what}`);
+    console.error(`${trust}. Signing, as --yes says: ${what}`);
   }
 
   private async connect(): Promise<JsonRpcProvider> {

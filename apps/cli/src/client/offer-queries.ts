@@ -51,8 +51,12 @@ export interface JobAnswer {
   failure: string | null;
 }
 
-const jobFields =
-  'name state step steps loss metric testAccuracy backend attempts logReference modelReference failure';
+/** How far a job is, for a person; a loss is not there before the first batch. */
+export function batchProgress({ step, steps, loss }: Pick<JobAnswer, 'step' | 'steps' | 'loss'>): string {
+  return `batch ${String(step)}/${String(steps)}${loss === null ? '' : `  loss ${loss.toFixed(4)}`}`;
+}
+
+const jobFields = 'name state step steps loss metric testAccuracy backend attempts logReference modelReference failure';
 /** Votes of validators, as the API names them. */
 export type Vote = 'Valid' | 'Invalid' | 'Unavailable';
 

@@ -6,6 +6,7 @@ import type { ApiClient } from '../client/api-client.ts';
 import { Connection, type ConnectionFlags, withConnection } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
 import {
+  batchProgress,
   fetchJob,
   fetchOffer,
   isSettled,
@@ -109,6 +110,7 @@ class Watcher {
   private state = '';
   private jobState = '';
   private round = -1;
+  private refusal: string | null = null;
 
   constructor(
     private readonly story: Story,
@@ -125,6 +127,7 @@ class Watcher {
     const line = jsonLine({
       offerId: offer.id,
       offerState: offer.state,
+      unmatchableReason: offer.matchable === false ? offer.unmatchableReason : null,
       token: offer.terms.token,
       paidWei: offer.paidWei,
       refundableWei: offer.refundableWei,
@@ -138,12 +141,7 @@ class Watcher {
 
   private async tellPerson(offer: OfferAnswer, job: JobAnswer | null): Promise<void> {
     const { story } = this;
-    if (job?.state === 'Running')
-      story.progress(
-        job.step,
-        job.steps,
-        `batch ${String(job.step)}/${String(job.steps)}  loss ${job.loss?.toFixed(4) ?? '-'}`,
-      );
+    if (job?.state === 'Running') story.progress(job.step, job.steps, batchProgress(job));
     if (job !== null && job.state !== this.jobState) {
       this.jobState = job.state;
       if (job.state === 'Done')
@@ -159,6 +157,11 @@ class Watcher {
       if (isSettled(offer))
         for (const { validator, vote } of offer.rounds.at(-1)?.votes ?? [])
           story.line(`  validator ${validator}: ${voteName(vote)}`);
+    }
+    const refusal = offer.matchable === false && !isSettled(offer) ? offer.unmatchableReason : null;
+    if (refusal !== this.refusal) {
+      this.refusal = refusal;
+      story.line(refusal === null ? '  its documents are in order now' : `  no pool can bid: ${refusal}`);
     }
     const round = offer.rounds.at(-1);
     if (round !== undefined && round.validators.length > 0 && round.round !== this.round) {

@@ -1,8 +1,10 @@
+import { minValidationFeeBps } from '@cotrain/matching';
 import {
   type BackendName,
   backendNames,
   canonicalJson,
   DATASET_MANIFEST_MAX_BYTES,
+  type DatasetManifest,
   decodeDatasetManifest,
   decodeProgram,
   parseReference,
@@ -11,6 +13,7 @@ import {
 } from '@cotrain/protocol';
 import { SwarmClient } from '@cotrain/swarm';
 import { type Command, Option } from 'commander';
+import { checkLabels } from '../client/check-labels.ts';
 import { chooseRuntime } from '../client/choose-runtime.ts';
 import { Connection, type ConnectionFlags, withConnection, withMarket } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
@@ -60,7 +63,6 @@ interface CreateFlags extends ConnectionFlags {
   challengeWindow: number;
 }
 
-/** For the validators, of an offer in ETH. */
 /** Of the reward, but no less than `leastFeeWei`: pools refuse offers whose validators have no reason to vote. */
 const defaultFeePercent = 1n;
 const leastFeeWei = 10n ** 16n;
@@ -133,6 +135,11 @@ async function createOffer(flags: CreateFlags): Promise<void> {
   const program = decodeProgram(canonicalJson(readJson(flags.program, '--program'), 64));
   if (flags.commitEvery > 128)
     throw new CommandError(exitCodes.usage, `--commit-every is ${String(flags.commitEvery)}: give 1 to 128 steps.`);
+  if (flags.trainingWindow < flags.gpuSeconds)
+    throw new CommandError(
+      exitCodes.usage,
+      `--training-window is ${String(flags.trainingWindow)} s and --gpu-seconds ${String(flags.gpuSeconds)}: no pool bids for a job that it cannot finish in time (DEADLINE_UNREACHABLE). Give a longer window, or estimate the time again.`,
+    );
   const connection = new Connection(flags);
   const account = await connection.signedIn();
   const money = await readMoney(connection, flags);
@@ -141,6 +148,8 @@ async function createOffer(flags: CreateFlags): Promise<void> {
   const manifest = decodeDatasetManifest(
     await swarm.download(manifestReference, { maxBytes: DATASET_MANIFEST_MAX_BYTES }),
   );
+  const split = splitOf(manifest, flags.trainSplit, '--train-split');
+  if (flags.testSplit !== undefined) splitOf(manifest, flags.testSplit, '--test-split');
   const needs = { gpuMemoryMiB: flags.gpuMemoryMib, estimatedGpuSeconds: flags.gpuSeconds };
   const { plan, reason: runtimeReason } = await chooseRuntime({
     runtime: flags.runtime,
@@ -149,6 +158,14 @@ async function createOffer(flags: CreateFlags): Promise<void> {
     columns: manifest.columns,
     resources: resourcesOf(needs),
   });
+  await checkLabels({
+    swarm,
+    program,
+    columns: manifest.columns,
+    split: { name: flags.trainSplit, ...split },
+    spec: { ...plan, backends: plan.runtime === 'exact/1' ? ['exact'] : plan.backends, resources: resourcesOf(needs) },
+  });
+  warnOfFee(money);
   const jobSpecReference = await publishJob(swarm, program, {
     name: flags.name,
     dataset: {
@@ -200,6 +217,22 @@ async function createOffer(flags: CreateFlags): Promise<void> {
     `transaction ${hash}`,
     `Next, each payer: cotrain offer fund ${String(offerId)} --key-file FILE`,
   ]);
+}
+
+/** @throws CommandError with exit code 2 when the dataset has no such split */
+function splitOf({ splits }: DatasetManifest, name: string, flag: string): DatasetManifest['splits'][string] {
+  const split = Object.hasOwn(splits, name) ? splits[name] : undefined;
+  if (split !== undefined) return split;
+  throw new CommandError(exitCodes.usage, `${flag} is ${name}; the dataset has ${Object.keys(splits).join(', ')}.`);
+}
+
+/** The offer may be meant for pools that decide in another way, so it is opened all the same. */
+function warnOfFee({ token, rewardWei, validationFeeWei }: Money): void {
+  const leastWei = (rewardWei * minValidationFeeBps + 9_999n) / 10_000n;
+  if (validationFeeWei < leastWei)
+    console.error(
+      `Warning: the validation fee is ${tokenAmount(token, validationFeeWei)}. Pools do not bid below ${tokenAmount(token, leastWei)}, a thousandth of the reward (VALIDATION_FEE_TOO_LOW): \`cotrain offer cancel\` and open it again with a higher --validation-fee.`,
+    );
 }
 
 interface Money {

@@ -79,8 +79,9 @@ export function addPoolCommands(program: Command): void {
       const account = await connection.signedIn();
       const { api, wallet } = account;
       const price = await poolPrice(connection, flags.floorPrice, flags.token);
-      if (flags.stake !== undefined) await depositStake(account, wallet.address, flags.stake);
+      // Registered first: the API may refuse, and stake is taken back only after a waiting time.
       const { id } = await registerPool(api, wallet.address, flags, price);
+      if (flags.stake !== undefined) await depositStake(account, wallet.address, flags.stake);
       printResult(flags, { id, wallet: wallet.address }, () => [`pool ${id} is registered`]);
     });
   const run = pool.command('run').description('take work for this one machine while it is idle, until Ctrl-C');
@@ -135,7 +136,7 @@ function capacity(command: Command): Command {
       'when the pool takes work: DAYS@HH:MM+MINUTES@ZONE; repeat for more; always unless given',
       hours,
     )
-    .option('--stake <ETH>', 'deposit this stake first', etherAmount);
+    .option('--stake <ETH>', 'deposit this stake as well', etherAmount);
 }
 
 function addList(pool: Command): void {

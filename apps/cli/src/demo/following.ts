@@ -1,5 +1,13 @@
 import { fetchReceipt, replay } from '../client/match-receipt.ts';
-import { fetchJob, findOffer, isSettled, type JobAnswer, type OfferAnswer, voteName } from '../client/offer-queries.ts';
+import {
+  batchProgress,
+  fetchJob,
+  findOffer,
+  isSettled,
+  type JobAnswer,
+  type OfferAnswer,
+  voteName,
+} from '../client/offer-queries.ts';
 import { ether } from '../terminal/amount.ts';
 import { lockedWei } from './cast.ts';
 import type { Stage } from './stage.ts';
@@ -47,12 +55,7 @@ export async function followTraining(stage: Stage, id: number): Promise<JobAnswe
     'the training to end',
     async () => {
       const found = await fetchJob(stage.api, id);
-      if (found?.state === 'Running')
-        story.progress(
-          found.step,
-          found.steps,
-          `batch ${String(found.step)}/${String(found.steps)}  loss ${found.loss?.toFixed(4) ?? '-'}`,
-        );
+      if (found?.state === 'Running') story.progress(found.step, found.steps, batchProgress(found));
       return found;
     },
     (found) => found !== null && ['Done', 'Failed'].includes(found.state),
@@ -75,6 +78,7 @@ export async function followVerification(
 ): Promise<OfferAnswer> {
   const { story } = stage;
   let told = -1;
+  let toldVotes = 0;
   const settled = await stage.waitFor(
     'the verdict',
     async () => {
@@ -82,12 +86,16 @@ export async function followVerification(
       const round = offer?.rounds.at(-1);
       if (round !== undefined && round.validators.length > 0 && told !== round.round) {
         told = round.round;
+        toldVotes = 0;
         const segments = [...round.segments].sort((a, b) => a - b);
         story.line(`  drawn: ${String(round.validators.length)} validators, segments ${segments.join(', ')}`);
       }
       const voted = round?.votes.filter(({ committed }) => committed).length ?? 0;
-      if (round !== undefined && round.votes.length > 0 && offer?.state === 'Committed')
+      // Before the first vote there is nothing to tell, and the same count is told once.
+      if (round !== undefined && voted > toldVotes && offer?.state === 'Committed') {
+        toldVotes = voted;
         story.progress(voted, round.votes.length, `${String(voted)} of ${String(round.votes.length)} have voted`);
+      }
       return offer;
     },
     (offer) => offer !== null && isSettled(offer),
