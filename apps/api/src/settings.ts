@@ -222,7 +222,7 @@ export function settingsHelp(): string {
     .map(([name, { schema, meaning }]) => {
       const unset = schema.safeParse(undefined);
       const fallback = unset.success
-        ? unset.data === undefined || (Array.isArray(unset.data) && unset.data.length === 0)
+        ? unset.data === undefined || (typeof unset.data === 'object' && Object.keys(unset.data ?? {}).length === 0)
           ? ' (optional)'
           : ` (default ${String(unset.data)})`
         : '';

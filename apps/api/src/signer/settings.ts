@@ -23,6 +23,15 @@ const environment = z.object({
 });
 export type SignerSettings = z.infer<typeof environment> & { keys: string[]; token: string; policy: SigningPolicy };
 
+/** What to write where there is nothing; `--help` says more. */
+const remedies: Record<string, string> = {
+  SIGNER_RPC_URL: "set it to the chain's JSON-RPC endpoint, such as http://127.0.0.1:8545",
+  SIGNER_KEYS_FILE: 'name a JSON list of private keys with mode 0600',
+  SIGNER_TOKEN_FILE: 'name a file with a long random token and mode 0600, the same as API_SIGNER_TOKEN_FILE',
+  SIGNER_POLICY_FILE: 'name a policy, as `node signer/main.js policy DEPLOYMENT_FILE --max-bond ETHER` prints one',
+  SIGNER_STATE_FOLDER: 'name a folder for the journal of intents',
+};
+
 const keysSchema = z
   .array(z.string().regex(/^0x[0-9a-fA-F]{64}$/))
   .min(1)
@@ -34,7 +43,14 @@ export function readSettings(env: NodeJS.ProcessEnv): SignerSettings {
   const parsed = environment.safeParse(env);
   if (!parsed.success)
     throw new InvalidSettingError(
-      parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'),
+      parsed.error.issues
+        .map(({ path, message }) => {
+          const name = path.join('.');
+          const missing = (env[name] ?? '') === '';
+          // The value is not shown: that of SIGNER_DATABASE_URL holds a password.
+          return missing ? `${name} is missing: ${remedies[name] ?? 'set it'}.` : `${name} cannot be used: ${message}.`;
+        })
+        .join('\n'),
     );
   const settings = parsed.data;
   const token = readSecret('SIGNER_TOKEN_FILE', settings.SIGNER_TOKEN_FILE);

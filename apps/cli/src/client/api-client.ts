@@ -74,15 +74,24 @@ export class ApiClient {
     } catch (cause) {
       throw new CommandError(
         exitCodes.unavailable,
-        `${this.graphqlUrl} answers with status ${String(response.status)} and something other than GraphQL. Is --api right? It ends with /graphql.`,
+        `${this.graphqlUrl} answers with status ${String(response.status)} and something other than GraphQL. ${this.remedy()}`,
         { cause },
       );
     }
     const { data, errors = [] } = answer;
     if (errors.length > 0) throw refused(errors);
     if (data == null)
-      throw new CommandError(exitCodes.unavailable, `The API answered ${String(response.status)} without data.`);
+      throw new CommandError(
+        exitCodes.unavailable,
+        `${this.graphqlUrl} answers with status ${String(response.status)} and without data. ${this.remedy()}`,
+      );
     return data;
+  }
+
+  /** What to do about a URL at which there is no GraphQL. */
+  private remedy(): string {
+    const { origin, pathname } = new URL(this.graphqlUrl);
+    return pathname === '/' ? `The URL of an API has a path: is it --api ${origin}/graphql?` : 'Is --api right?';
   }
 
   /** Runs a mutation whose result is a union; failures become errors. The selection must ask for __typename and message. */
@@ -91,7 +100,7 @@ export class ApiClient {
     const result = data[name];
     const code = result === undefined ? undefined : failureCodes[result.__typename as keyof typeof failureCodes];
     if (result === undefined || code !== undefined)
-      throw new CommandError(code ?? exitCodes.failure, result?.message ?? `${name} gave no result.`);
+      throw new CommandError(code ?? exitCodes.failure, withFlag(result?.message) ?? `${name} gave no result.`);
     return result as T;
   }
 
@@ -152,6 +161,39 @@ export class ApiClient {
       await delay(250);
     }
   }
+}
+
+/** The flags whose values become these fields of the API. */
+const flagsByField: Record<string, string> = {
+  name: '--name',
+  wallet: '--key-file',
+  gpuCount: '--gpu-count',
+  gpuMemoryMiB: '--gpu-memory-mib',
+  floorPriceWeiPerGpuHour: '--floor-price',
+  tokens: '--token',
+  token: '--token',
+  marginBps: '--margin',
+  backends: '--backend',
+  windows: '--hours',
+  payers: '--payer',
+  units: '--payer',
+  rewardWei: '--reward',
+  validationFeeWei: '--validation-fee',
+  minStakeWei: '--stake',
+  fundingWindow: '--funding-window',
+  bidWindow: '--bid-window',
+  startWindow: '--start-window',
+  trainingWindow: '--training-window',
+  challengeWindow: '--challenge-window',
+  segment: '--segment',
+};
+
+/** A refusal that begins with the API's field, as `windows.0.timeZone: ...`, begins with the flag instead. */
+export function withFlag(message: string | undefined): string | undefined {
+  return message?.replace(/^([A-Za-z]+)(\.[\w.]+)?: /, (whole, field: string, rest: string | undefined) => {
+    const flag = Object.hasOwn(flagsByField, field) ? flagsByField[field] : undefined;
+    return flag === undefined ? whole : `${flag}${rest === undefined ? '' : ` (${rest.slice(1)})`}: `;
+  });
 }
 
 function refused(errors: readonly Refusal[]): CommandError {

@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { CallRevertedError, ChainUnavailableError } from '@cotrain/chain';
 import { InvalidReferenceError } from '@cotrain/protocol';
+import { InvalidJobError, UnsupportedProgramError } from '@cotrain/training';
 import { NotFoundError, StoreUnavailableError } from '@cotrain/swarm';
 import { CommandError, exitCodes, explain } from './errors.ts';
 
@@ -10,6 +11,8 @@ it.each([
   ['a contract that refuses', new CallRevertedError('TooLate()', 'TooLate'), exitCodes.failure],
   ['a store that is down', new StoreUnavailableError('http://localhost', 'refused.'), exitCodes.unavailable],
   ['a reference that the store has not', new NotFoundError(`0x${'1'.repeat(64)}`), exitCodes.notFound],
+  ['a program that nobody can train', new UnsupportedProgramError('no'), exitCodes.usage],
+  ['a job that does not fit its dataset', new InvalidJobError('no'), exitCodes.usage],
   ['a wrong value', new InvalidReferenceError('--dataset', 'x'), exitCodes.usage],
 ])('has an exit code for the error of %s', (_, error, exitCode) => {
   expect(explain(error)).toEqual({ exitCode, message: error.message });

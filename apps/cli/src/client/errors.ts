@@ -28,13 +28,17 @@ export class CommandError extends Error {
   }
 }
 
+/** Errors of libs/training that say of a program or its dataset that they are wrong. */
+const wrongJobs = new Set(['UnsupportedProgramError', 'ProgramTooLargeError', 'InvalidJobError', 'KernelMissingError']);
+
 /** What the command line says and returns for an error of any part; null for one that nobody foresaw. */
 export function explain(error: unknown): { exitCode: ExitCode; message: string } | null {
   if (!(error instanceof Error)) return null;
   const { message } = error;
   if (error instanceof CommandError) return { exitCode: error.exitCode, message };
   if (error instanceof NotFoundError) return { exitCode: exitCodes.notFound, message };
-  if (error instanceof ProtocolError) return { exitCode: exitCodes.usage, message };
+  // By name: their classes come with TensorFlow, which most commands need not load.
+  if (error instanceof ProtocolError || wrongJobs.has(error.name)) return { exitCode: exitCodes.usage, message };
   // Every library's errors say whether the same call may succeed later.
   const { retryable } = error as { retryable?: unknown };
   if (typeof retryable !== 'boolean') return null;

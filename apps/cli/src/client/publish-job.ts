@@ -2,11 +2,13 @@ import {
   type BackendName,
   encodeJobSpec,
   encodeProgram,
+  InvalidDocumentError,
   type JobSpec,
   type Program,
   type Reference,
 } from '@cotrain/protocol';
 import type { SwarmClient } from '@cotrain/swarm';
+import { CommandError, exitCodes } from './errors.ts';
 
 /** What computes: exact/1 gives the same bits wherever it runs, tfjs/1 what the backends that may train agree on. */
 export type RuntimePlan = { runtime: 'exact/1' } | { runtime: 'tfjs/1'; backends: BackendName[] };
@@ -44,7 +46,32 @@ export async function publishJob(
     checkpointEvery: plan.commitEvery,
     resources: resourcesOf(plan),
   };
-  return swarm.upload(encodeJobSpec(spec));
+  return swarm.upload(encodeWithFlags(spec));
+}
+
+/** The flags that become these fields of a JobSpec. */
+const flagsByField: Record<string, string> = {
+  name: '--name',
+  'dataset.trainSplit': '--train-split',
+  'dataset.testSplit': '--test-split',
+  steps: '--steps',
+  batchSize: '--batch-size',
+  commitEvery: '--commit-every',
+  deadlineSeconds: '--training-window',
+  'resources.gpuMemoryMiB': '--gpu-memory-mib',
+  'resources.estimatedGpuSeconds': '--gpu-seconds',
+};
+
+/** @throws CommandError with exit code 2 that names the flag where a value of one is refused */
+function encodeWithFlags(spec: JobSpec): Uint8Array {
+  try {
+    return encodeJobSpec(spec);
+  } catch (cause) {
+    if (!(cause instanceof InvalidDocumentError)) throw cause;
+    const flag = Object.hasOwn(flagsByField, cause.field) ? flagsByField[cause.field] : undefined;
+    if (flag === undefined) throw cause;
+    throw new CommandError(exitCodes.usage, `${flag} ${cause.reason}`, { cause });
+  }
 }
 
 /** What a job of the command line needs. */
