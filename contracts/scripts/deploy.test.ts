@@ -111,25 +111,32 @@ void test('an encrypted keystore is used with its password, and only with it', a
   assert.equal(right.code, 0, right.output);
   assert.match(right.output, new RegExp(wallet.address));
   const wrong = await deploy(['--dry-run', '--replace'], { ...env, COTRAIN_DEPLOYER_PASSWORD_FILE: at('wrong') });
-  assert.equal(wrong.code, 1);
+  assert.equal(wrong.code, 2);
   assert.match(wrong.output, /cannot be decrypted/);
   const none = await deploy(['--dry-run', '--replace'], { ...env, COTRAIN_DEPLOYER_PASSWORD_FILE: undefined });
   assert.match(none.output, /set COTRAIN_DEPLOYER_PASSWORD_FILE/);
 });
 
+void test('--help says what there is, without a key or a chain', async () => {
+  const { code, output } = await deploy(['--help'], { COTRAIN_RPC_URL: '', COTRAIN_DEPLOYER_KEY_FILE: '' });
+  assert.equal(code, 0, output);
+  assert.match(output, /--parameters FILE[\s\S]*COTRAIN_DEPLOYER_PASSWORD_FILE/);
+});
+
 void test('a wrong setting is named before anything is sent', async () => {
-  const cases: [RegExp, string[], Record<string, string | undefined>][] = [
-    [/Set COTRAIN_RPC_URL/, [], { COTRAIN_RPC_URL: '' }],
-    [/Set COTRAIN_DEPLOYER_KEY_FILE/, [], { COTRAIN_DEPLOYER_KEY_FILE: undefined }],
-    [/missing cannot be read: ENOENT/, [], { COTRAIN_DEPLOYER_KEY_FILE: at('missing') }],
-    [/on chain 4242, not on 1\./, ['--chain-id', '1'], {}],
+  const cases: [RegExp, string[], Record<string, string | undefined>, code?: number][] = [
+    [/COTRAIN_RPC_URL is not set/, [], { COTRAIN_RPC_URL: '' }],
+    [/COTRAIN_DEPLOYER_KEY_FILE is not set/, [], { COTRAIN_DEPLOYER_KEY_FILE: undefined }],
+    [/There is no file .*missing\./, [], { COTRAIN_DEPLOYER_KEY_FILE: at('missing') }],
+    [/on chain 4242, not on 1\./, ['--chain-id', '1'], {}, 1],
     [/Unknown option '--force'/, ['--force'], {}],
-    [/gone\.json cannot be read as JSON/, ['--parameters', at('gone.json')], {}],
+    [/There is no file .*gone\.json/, ['--parameters', at('gone.json')], {}],
   ];
-  for (const [expected, args, env] of cases) {
+  for (const [expected, args, env, expectedCode = 2] of cases) {
     const { code, output } = await deploy(['--dry-run', '--replace', ...args], env);
-    assert.equal(code, 1, output);
+    assert.equal(code, expectedCode, output);
     assert.match(output, expected);
+    assert.doesNotMatch(output, /Error:/);
   }
   await writeFile(at('open'), anvil.accounts[0]?.privateKey ?? '');
   await chmod(at('open'), 0o644);

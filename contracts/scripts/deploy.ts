@@ -10,6 +10,7 @@
  *   --dry-run           say what would be done, send nothing
  *
  * COTRAIN_DEPLOYER_PASSWORD_FILE decrypts a JSON keystore. The key is never printed. Run `npm run build` first.
+ * Exit codes: 0 done; 1 refused, or the chain failed; 2 wrong usage.
  */
 import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
@@ -26,17 +27,41 @@ import {
   trainingMarketAbi,
 } from '@cotrain/chain';
 import { formatEther, JsonRpcProvider, NonceManager, type Signer } from 'ethers';
-import { readDeployer } from './deployer-wallet.ts';
-import { parseParameters, readParameters } from './deployment-parameters.ts';
+import { KeyFileError, readDeployer } from './deployer-wallet.ts';
+import { ParametersError, parseParameters, readParameters } from './deployment-parameters.ts';
+
+const help = `Deploys the contracts on a chain and writes contracts/deployments/<chain id>.json.
+
+  COTRAIN_RPC_URL=https://... COTRAIN_DEPLOYER_KEY_FILE=key node contracts/scripts/deploy.ts [options]
+
+Options:
+  --parameters FILE   JSON with what differs from the defaults (see contracts/README.md)
+  --folder FOLDER     where deployments are kept; contracts/deployments unless given
+  --chain-id ID       refuse to deploy on any other chain
+  --replace           deploy although there is a deployment for this chain; the old file is kept beside it
+  --dry-run           say what would be done, send nothing
+  -h, --help          print this
+
+Environment:
+  COTRAIN_RPC_URL                 the chain's JSON-RPC endpoint
+  COTRAIN_DEPLOYER_KEY_FILE       file with the deployer's key or a JSON keystore, mode 0600; it is never printed
+  COTRAIN_DEPLOYER_PASSWORD_FILE  file with the keystore's password, mode 0600
+
+Run \`npm run build\` first.`;
 
 /** The deployment cannot be made as asked. */
 class DeploymentRefusedError extends Error {
   override readonly name = 'DeploymentRefusedError';
 }
 
+/** A flag or a variable is missing or wrong. */
+class WrongUsageError extends Error {
+  override readonly name = 'WrongUsageError';
+}
+
 function setting(name: string): string {
   const value = process.env[name];
-  if (value === undefined || value === '') throw new DeploymentRefusedError(`Set ${name}.`);
+  if (value === undefined || value === '') throw new WrongUsageError(`${name} is not set. --help says what it is.`);
   return value;
 }
 
@@ -66,16 +91,33 @@ async function offerOwnership(signer: Signer, { registry, market }: Deployment, 
   }
 }
 
+/** The flags, as `help` has them. */
+const options = {
+  parameters: { type: 'string' },
+  folder: { type: 'string', default: join(import.meta.dirname, '../deployments') },
+  'chain-id': { type: 'string' },
+  replace: { type: 'boolean', default: false },
+  'dry-run': { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+type FlagValues = ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
+
+function readFlags(): FlagValues {
+  try {
+    return parseArgs({ options }).values;
+  } catch (cause) {
+    throw new WrongUsageError(`${cause instanceof Error ? cause.message : String(cause)}. --help names the flags.`, {
+      cause,
+    });
+  }
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      parameters: { type: 'string' },
-      folder: { type: 'string', default: join(import.meta.dirname, '../deployments') },
-      'chain-id': { type: 'string' },
-      replace: { type: 'boolean', default: false },
-      'dry-run': { type: 'boolean', default: false },
-    },
-  });
+  const values = readFlags();
+  if (values.help) {
+    console.log(help);
+    return;
+  }
   const parameters =
     values.parameters === undefined ? parseParameters({}, 'defaults') : await readParameters(values.parameters);
   const wallet = await readDeployer(
@@ -118,6 +160,7 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  console.error(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
-  process.exitCode = 1;
+  console.error(error instanceof Error ? error.message : String(error));
+  const isUsage = [WrongUsageError, KeyFileError, ParametersError].some((type) => error instanceof type);
+  process.exitCode = isUsage ? 2 : 1;
 }

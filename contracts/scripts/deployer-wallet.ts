@@ -33,7 +33,12 @@ async function readSecret(file: string): Promise<string> {
   try {
     ({ mode } = await stat(file));
   } catch (cause) {
-    throw new KeyFileError(`${file} cannot be read: ${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}.`);
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new KeyFileError(
+      code === 'ENOENT'
+        ? `There is no file ${file}. Name the file with the deployer's key, or with its password.`
+        : `${file} cannot be read: ${code ?? 'unknown error'}.`,
+    );
   }
   if (process.platform !== 'win32' && (mode & 0o077) !== 0)
     throw new KeyFileError(`${file} can be read by others (mode ${(mode & 0o777).toString(8)}): chmod 600 ${file}`);

@@ -66,7 +66,13 @@ export async function readParameters(file: string): Promise<OperatorParameters> 
   try {
     value = JSON.parse(await readFile(file, 'utf8'));
   } catch (cause) {
-    throw new ParametersError(`${file} cannot be read as JSON: ${String(cause)}`, { cause });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new ParametersError(
+      code === 'ENOENT'
+        ? `There is no file ${file}. --parameters names a JSON file with what differs from the defaults.`
+        : `${file} cannot be read as JSON: ${message}.`,
+      { cause },
+    );
   }
   return parseParameters(value, file);
 }
