@@ -39,7 +39,7 @@ async function longRun(task: string, implementation: string): Promise<LongRun | 
  * three share no arithmetic: every weight, moment and loss has the bits whose hash is committed.
  */
 export async function run(): Promise<BenchRow[]> {
-  const file = join(exact, 'vectors', 'long-runs.json');
+  const file = join(exact, 'test', 'long-runs.json');
   const committed = JSON.parse(readFileSync(file, 'utf8')) as Record<TaskName, Committed>;
   const rows: BenchRow[] = [];
   for (const [task, { steps, hash }] of Object.entries(committed))

@@ -1,5 +1,5 @@
 // Trains one task for thousands of steps and prints what came of it: node --expose-gc test/long-run.ts TASK IMPLEMENTATION [STEPS].
-// Bench exact-long compares the hash with libs/exact/vectors/long-runs.json, on several implementations.
+// Bench exact-long compares the hash with libs/exact/test/long-runs.json, on several implementations.
 import { createHash } from 'node:crypto';
 import { registerExactBackend } from '../src/backend/register.ts';
 import { adamStep } from '../src/backend/training.ts';
