@@ -54,6 +54,7 @@ describe('health, readiness and metrics', () => {
 
   test('everything is well at the start', async () => {
     expect(await (await fetch(`${api.url}/health`)).json()).toEqual({ status: 'ok' });
+    expect(await (await fetch(api.url)).text()).toContain('/graphql');
     await eventually(ready, ({ status }) => status === 200);
     expect(await ready()).toEqual({ status: 200, ready: true, chain: 'ok', swarm: 'ok', signer: 'ok', database: 'ok' });
   });

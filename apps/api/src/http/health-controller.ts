@@ -11,6 +11,13 @@ interface Answer {
 export class HealthController {
   constructor(@Inject(API_CONTEXT) private readonly api: ApiContext) {}
 
+  /** Who opens the API's address in a browser is told where to go. */
+  @Get()
+  @Header('content-type', 'text/plain; charset=utf-8')
+  index(): string {
+    return 'Cotrain API: GraphQL is at /graphql, health at /health and /ready. See docs/api.md.\n';
+  }
+
   /** The process answers. */
   @Get('health')
   @HttpCode(200)

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { encodeCall, readContract, sampledQuorumAbi } from '@cotrain/chain';
+import { decodeEvent, encodeCall, readContract, sampledQuorumAbi, trainingMarketAbi } from '@cotrain/chain';
 import { actOnOffer, type OfferAct } from '../client/act-on-offer.ts';
 import { Connection, type ConnectionFlags, withConnection, withMarket } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
@@ -24,7 +24,7 @@ export function addOfferActs(offer: Command): void {
     .action(sendOne('cancel', 'Cancelled'));
   act(offer.command('claim').alias('refund'), 'claim your part of what a settled offer did not spend')
     .addHelpText('after', example('claim', '`cotrain withdraw` pays it out, with --token if the offer is in a token.'))
-    .action(sendOne('claimRefund', 'Claimed'));
+    .action(claim);
   addChallenge(offer);
 }
 
@@ -39,6 +39,30 @@ function act(command: Command, description: string): Command {
 
 function example(name: string, text = ''): string {
   return `${text === '' ? '' : `\n${text}\n`}\nExample:\n  $ cotrain offer ${name} 1 --key-file .cotrain/keys/payer-1\n`;
+}
+
+/** Claims, and says how much it was: the contract credits it, and a withdrawal pays it out. */
+async function claim(id: number, flags: ConnectionFlags): Promise<void> {
+  const connection = new Connection(flags);
+  const account = await connection.signedIn();
+  const { hash, gasUsed, summary, logs } = await actOnOffer(account, 'claimRefund', id);
+  const { market } = await account.contracts();
+  const credits = logs.flatMap((log) => {
+    if (log.address.toLowerCase() !== market.toLowerCase()) return [];
+    const event = decodeEvent(trainingMarketAbi, log);
+    return event?.eventName === 'Credited' && event.args.amountWei > 0n
+      ? [{ token: event.args.token, amountWei: event.args.amountWei }]
+      : [];
+  });
+  const write = await new TokenBook(connection).reader(flags.json === true ? [] : credits.map(({ token }) => token));
+  printResult(flags, { offerId: id, summary, valueWei: 0n, credits, transaction: hash, gasUsed }, () => [
+    `Claimed ${credits.length === 0 ? 'nothing' : credits.map(({ token, amountWei }) => write(token, String(amountWei))).join(' and ')} of offer ${String(id)}`,
+    `transaction ${hash}`,
+    ...credits.map(
+      ({ token }) =>
+        `Next, to be paid out: cotrain withdraw${isEther({ address: token }) ? '' : ` --token ${token}`} --key-file FILE`,
+    ),
+  ]);
 }
 
 function sendOne(act: OfferAct, done: string): (id: number, flags: ConnectionFlags) => Promise<void> {

@@ -45,7 +45,7 @@ function addList(offer: Command): void {
       const nodes: OfferSummary[] = [];
       for (let after: string | null = null; nodes.length < flags.limit;) {
         const { offers }: { offers: OfferPage } = await api.query(
-          'query ($first: Int!, $after: String, $filter: OfferFilter) { offers(first: $first, after: $after, filter: $filter) { nodes { id state rewardWei trainer priceWei terms { token } } pageInfo { hasNextPage endCursor } } }',
+          'query ($first: Int!, $after: String, $filter: OfferFilter) { offers(first: $first, after: $after, filter: $filter) { nodes { id state rewardWei trainer priceWei terms { token } jobSpecJson } pageInfo { hasNextPage endCursor } } }',
           {
             first: Math.min(100, flags.limit - nodes.length),
             after,
@@ -62,17 +62,27 @@ function addList(offer: Command): void {
         nodes.length === 0
           ? ['There is no such offer.']
           : nodes.map(
-              ({ id, state, rewardWei, priceWei, trainer, terms: { token } }) =>
-                `${String(id).padStart(5)}  ${state.padEnd(10)} reward ${amount(token, rewardWei)}${priceWei === null ? '' : `, ${trainer ?? ''} for ${amount(token, priceWei)}`}`,
+              ({ id, state, rewardWei, priceWei, trainer, terms: { token }, jobSpecJson }) =>
+                `${String(id).padStart(5)}  ${state.padEnd(10)} ${jobOf(jobSpecJson, ', ')}reward ${amount(token, rewardWei)}${priceWei === null ? '' : `, ${trainer ?? ''} for ${amount(token, priceWei)}`}`,
             ),
       );
     });
 }
 
-type OfferSummary = Pick<OfferAnswer, 'id' | 'state' | 'rewardWei' | 'trainer' | 'priceWei' | 'terms'>;
+type OfferSummary = Pick<OfferAnswer, 'id' | 'state' | 'rewardWei' | 'trainer' | 'priceWei' | 'terms' | 'jobSpecJson'>;
 interface OfferPage {
   nodes: OfferSummary[];
   pageInfo: { hasNextPage: boolean; endCursor: string | null };
+}
+
+/** Name and runtime of a job, once its JobSpec was read; a name is a stranger's text. */
+function jobOf(jobSpecJson: string | null, end = ''): string {
+  if (jobSpecJson === null) return '';
+  const { name, runtime } = JSON.parse(jobSpecJson) as { name?: unknown; runtime?: unknown };
+  const printable = String(name)
+    .replace(/[^\p{L}\p{N} ._+-]/gu, '?')
+    .slice(0, 64);
+  return `${printable} (${String(runtime)})${end}`;
 }
 
 async function describe(offer: OfferAnswer, tokens: TokenBook): Promise<string[]> {
@@ -82,11 +92,12 @@ async function describe(offer: OfferAnswer, tokens: TokenBook): Promise<string[]
   const stake = (wei: string | null): string => `${ether(BigInt(wei ?? 0))} ETH`;
   return [
     `offer ${String(offer.id)}: ${offer.state}${offer.matchable === false ? `, cannot be matched: ${offer.unmatchableReason ?? ''}` : ''}`,
+    ...(offer.jobSpecJson === null ? [] : [`job ${jobOf(offer.jobSpecJson)}`]),
     `reward ${amount(offer.rewardWei)}`,
     ...(isEther({ address: token }) ? [] : [`token ${token}`]),
     ...offer.payers.map(
       ({ payer, units, paidWei, refundedWei }) =>
-        `  payer ${payer}, ${String(units)} units: ${paidWei === null ? 'not paid yet' : `paid ${amount(paidWei)}`}${refundedWei === null ? '' : `, claimed ${amount(refundedWei)}`}`,
+        `  payer ${payer}, ${String(units)} ${units === 1 ? 'unit' : 'units'}: ${paidWei === null ? 'not paid yet' : `paid ${amount(paidWei)}`}${refundedWei === null ? '' : `, claimed ${amount(refundedWei)}`}`,
     ),
     ...offer.bids.map(({ trainer, priceWei }) => `  bid ${trainer}: ${amount(priceWei)}`),
     ...(offer.trainer === null ? [] : [`awarded to ${offer.trainer} for ${amount(offer.priceWei)}`]),

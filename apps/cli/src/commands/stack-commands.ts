@@ -8,6 +8,7 @@ import { Connection, dirOption, jsonOption } from '../client/connection.ts';
 import { CommandError, exitCodes } from '../client/errors.ts';
 import { port } from '../client/parse-value.ts';
 import type { LogLevel } from '../stack/api-process.ts';
+import { plainDeaths } from '../stack/plain-deaths.ts';
 import type { Stack } from '../stack/stack.ts';
 import { findStack, takeOver } from '../stack/stack-file.ts';
 import { printResult } from '../terminal/result.ts';
@@ -76,9 +77,15 @@ async function up(flags: UpFlags): Promise<void> {
   };
   const { startStack } = await import('../stack/stack.ts');
   const { joinValidators } = await import('../stack/join-validators.ts');
+  const logger = pino({ level: flags.logLevel }, pino.destination(2));
   const stack = await startStack({
     folder: flags.dir,
-    logger: pino({ level: flags.logLevel }, pino.destination(2)),
+    logger:
+      flags.json === true
+        ? logger
+        : plainDeaths(logger, (line) => {
+            console.error(line);
+          }),
     logLevel: flags.logLevel,
     apiPort: flags.port,
     rpcPort: flags.rpcPort,
@@ -111,6 +118,7 @@ async function up(flags: UpFlags): Promise<void> {
   } finally {
     await stack.close();
   }
+  say('stopped');
 }
 
 async function down({ dir, json }: { dir: string; json?: boolean }): Promise<void> {
@@ -138,6 +146,11 @@ async function down({ dir, json }: { dir: string; json?: boolean }): Promise<voi
 async function status(flags: { dir: string; api?: string; json?: boolean }): Promise<void> {
   const stack = flags.api === undefined ? await findStack(flags.dir) : null;
   const graphqlUrl = await new Connection(flags).url('api');
+  if (!/\/graphql\/?$/.test(graphqlUrl))
+    throw new CommandError(
+      exitCodes.usage,
+      `--api is ${graphqlUrl}: give the GraphQL URL, such as ${new URL(graphqlUrl).origin}/graphql.`,
+    );
   let ready: Record<string, unknown>;
   try {
     const response = await fetch(graphqlUrl.replace(/graphql\/?$/, 'ready'), { signal: AbortSignal.timeout(15_000) });
