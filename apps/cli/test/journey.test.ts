@@ -182,7 +182,8 @@ describe('an offer that three people pay for', () => {
     let withdrawnWei = 0n;
     for (const name of payers) {
       const key = ['--key-file', stack.key(name)];
-      await stack.json('offer', 'claim', String(id), ...key);
+      const { credits } = await stack.json<{ credits: { amountWei: string }[] }>('offer', 'claim', String(id), ...key);
+      expect(credits).toHaveLength(1);
       const { amountWei } = await stack.json<{ amountWei: string }>('withdraw', ...key);
       withdrawnWei += BigInt(amountWei);
     }
@@ -409,7 +410,30 @@ describe('what goes wrong', () => {
     ],
     ['somebody else’s pool', (key) => ['pool', 'pause', 'honest', '--key-file', key('pool-2')], 6, /belongs to/],
     ['no such pool', (key) => ['pool', 'pause', 'none', '--key-file', key('pool-2')], 3, /There is no pool none/],
-    ['what the contract refuses', (key) => ['offer', 'fund', '1', '--key-file', key('payer-1')], 1, /WrongState/],
+    [
+      'what the contract refuses',
+      (key) => ['offer', 'fund', '1', '--key-file', key('payer-1')],
+      1,
+      /offer 1 is Paid, .* \[WrongState\(1, 6\)\]/,
+    ],
+    [
+      'a training window that no pool can keep',
+      (key) => ['offer', 'create', '--name', 'x', ...tinyJob(), '--training-window', '5', '--key-file', key('payer-1')],
+      2,
+      /--training-window is 5 s and --gpu-seconds 60/,
+    ],
+    [
+      'a split that the dataset has not',
+      (key) => ['offer', 'create', '--name', 'x', ...tinyJob(), '--test-split', 'exam', '--key-file', key('payer-1')],
+      2,
+      /^--test-split is exam; the dataset has /,
+    ],
+    [
+      'a pool whose key the signer does not hold',
+      (key) => ['pool', 'register', '--name', 'x', '--stake', '1', '--key-file', key('payer-1')],
+      2,
+      /^--key-file: the signer of this API does not hold the key of 0x/,
+    ],
     ['an API that is away', () => ['offer', 'list', '--api', 'http://127.0.0.1:9/graphql'], 4, /does not answer/],
     ['a URL that is none', () => ['offer', 'list', '--api', 'localhost'], 2, /give an http or https URL/],
     ['a chain that is away', () => ['verify', '1', '--rpc', 'http://127.0.0.1:9'], 4, /does not answer eth_chainId/],
