@@ -64,6 +64,29 @@ describe('subscribers', () => {
       expect(steps(await take(stream, 40))).toEqual(Array.from({ length: 40 }, (__, step) => step));
   });
 
+  it('get every change once though a read of the outbox never ends', async () => {
+    const database = await createDatabase({ databaseUrl: await postgres.createDatabase() });
+    open.push(() => database.close());
+    let reads = 0;
+    const outbox = new Proxy(database.prisma.outbox, {
+      get: (target, name) => {
+        if (name !== 'findMany') return Reflect.get(target, name) as unknown;
+        return (...args: Parameters<typeof target.findMany>) =>
+          ++reads === 2 ? new Promise<never>(() => undefined) : target.findMany(...args);
+      },
+    });
+    const prisma = new Proxy(database.prisma, {
+      get: (target, name) => (name === 'outbox' ? outbox : (Reflect.get(target, name) as unknown)),
+    });
+    const feed = new ChangeFeed({ ...database, prisma }, quiet, { pollMs: 20, readMs: 200 });
+    await feed.start();
+    open.push(() => feed.close());
+    const stream = feed.changes('batch', null, forever);
+    for (let step = 0; step < 10; step++) await tell(database, step);
+    expect(steps(await take(stream, 10))).toEqual(Array.from({ length: 10 }, (_, step) => step));
+    expect(reads).toBeGreaterThan(2);
+  });
+
   it('miss none when transactions commit in another order than they began', async () => {
     const url = await postgres.createDatabase();
     const [a, b] = [await replica(url), await replica(url)];

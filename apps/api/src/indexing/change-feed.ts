@@ -7,6 +7,8 @@ export type { Change } from './subscriber.ts';
 
 export interface ChangeFeedOptions {
   pollMs?: number;
+  /** A read that lasts longer is given up and done again: one that never ends must not silence the feed. */
+  readMs?: number;
   /** How often old changes are deleted. */
   pruneMs?: number;
   /** Changes are kept this long, for slow subscribers. */
@@ -39,6 +41,7 @@ export class ChangeFeed {
   ) {
     this.options = {
       pollMs: 1_000,
+      readMs: 10_000,
       pruneMs: 60_000,
       keptMs: 3_600_000,
       keptRows: 100_000,
@@ -134,11 +137,15 @@ export class ChangeFeed {
   }
 
   private async read(): Promise<void> {
-    const rows = await this.database.prisma.outbox.findMany({
-      where: { sequence: { gt: this.sequence ?? 0n } },
-      orderBy: { sequence: 'asc' },
-      take: rowsPerRead,
-    });
+    // Rows of a read that was given up are dropped with it, so that no change is handed out twice.
+    const rows = await inTime(
+      this.database.prisma.outbox.findMany({
+        where: { sequence: { gt: this.sequence ?? 0n } },
+        orderBy: { sequence: 'asc' },
+        take: rowsPerRead,
+      }),
+      this.options.readMs,
+    );
     for (const row of rows) {
       this.sequence = row.sequence;
       const change = changeOf(row);
@@ -158,6 +165,21 @@ export class ChangeFeed {
     const oldest = await prisma.outbox.findFirst({ orderBy: { sequence: 'asc' }, select: { sequence: true } });
     if (oldest === null || oldest.sequence > after + 1n) throw new SubscriberTooSlowError();
     return rows.map(changeOf);
+  }
+}
+
+/** @throws when the work lasts longer */
+async function inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`the outbox's read did not end within ${String(limitMs)} ms`));
+    }, limitMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
