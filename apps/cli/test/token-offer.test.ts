@@ -145,7 +145,7 @@ describe('an offer in a token', () => {
     );
     expect(stdout).toContain(`token ${tokenAddress}\n`);
     const list = await stack.run('offer', 'list');
-    expect(list.stdout).toContain('Funding    reward 10.000000000000000007 TEST@0x');
+    expect(list.stdout).toContain('Funding    points (exact/1), reward 10.000000000000000007 TEST@0x');
   }, 120_000);
 
   it('is not funded, and nothing approved, by a payer who has not got his share', async () => {
