@@ -120,8 +120,7 @@ describe('the demo', () => {
       expect(story).toContain(words);
     // No terminal: no control characters, but a sign of life while it trains.
     expect(story).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
-    // The first line has no loss yet. How many follow depends on how fast the machine is.
-    expect(story).toMatch(/^ {2}batch 0\/2400$/m);
+    // How many lines there are depends on how fast the machine is.
     expect(story).toMatch(/^ {2}batch [1-9]\d*\/2400 {2}loss \d/m);
   });
 
