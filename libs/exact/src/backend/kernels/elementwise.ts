@@ -5,6 +5,13 @@ import { broadcastLayout, broadcastShape, broadcastStrides } from '../broadcast.
 import { type ExactBackend, type ExactTensor, sizeOf } from '../exact-backend.ts';
 import { floats, isFloat, type KernelFunction, type KernelTable, listOf, required } from '../kernel.ts';
 import { moveElements, stridesOf } from '../movement.ts';
+import {
+  type BinaryKernel,
+  binaryKernels,
+  mapKernels,
+  type UnaryKernel,
+  unaryKernels,
+} from './elementwise-operations.ts';
 import { integerBinary, integerFunctions, integerUnary, type IntegerOperation } from './integers.ts';
 
 /** An element-by-element function of floats. */
@@ -69,7 +76,7 @@ export function withOperands(
 
 /** A kernel with one input `x`; integers where the function has a meaning for them. */
 const unaryKernel =
-  (kernel: string, operation: UnaryOperation, parameters: (attributes: never) => number[] = () => []): KernelFunction =>
+  (kernel: string, { operation, parameters = () => [] }: UnaryKernel): KernelFunction =>
   (backend, inputs, attributes) => {
     const x = required(inputs, 'x');
     const [parameter0 = 0, parameter1 = 0] = parameters(attributes as never);
@@ -78,7 +85,7 @@ const unaryKernel =
   };
 
 const binaryKernel =
-  (kernel: string, operation: BinaryOperation, first = 'a', second = 'b'): KernelFunction =>
+  (kernel: string, { operation, first, second }: BinaryKernel): KernelFunction =>
   (backend, inputs) => {
     const a = required(inputs, first);
     const b = required(inputs, second);
@@ -117,49 +124,11 @@ const constantly =
   };
 
 export const elementwiseKernels: KernelTable = {
-  Abs: unaryKernel('Abs', 'abs'),
-  Neg: unaryKernel('Neg', 'neg'),
-  Sign: unaryKernel('Sign', 'sign'),
-  Floor: unaryKernel('Floor', 'floor'),
-  Ceil: unaryKernel('Ceil', 'ceil'),
-  Round: unaryKernel('Round', 'round'),
-  Square: unaryKernel('Square', 'square'),
-  Sqrt: unaryKernel('Sqrt', 'sqrt'),
-  Rsqrt: unaryKernel('Rsqrt', 'rsqrt'),
-  Reciprocal: unaryKernel('Reciprocal', 'reciprocal'),
-  Exp: unaryKernel('Exp', 'exp'),
-  Expm1: unaryKernel('Expm1', 'expm1'),
-  Log: unaryKernel('Log', 'log'),
-  Log1p: unaryKernel('Log1p', 'log1p'),
-  Sigmoid: unaryKernel('Sigmoid', 'sigmoid'),
-  Tanh: unaryKernel('Tanh', 'tanh'),
-  Erf: unaryKernel('Erf', 'erf'),
-  Softplus: unaryKernel('Softplus', 'softplus'),
-  Relu: unaryKernel('Relu', 'relu'),
-  Relu6: unaryKernel('Relu6', 'clip', () => [0, 6]),
-  ClipByValue: unaryKernel('ClipByValue', 'clip', (a: { clipValueMin: number; clipValueMax: number }) => [
-    a.clipValueMin,
-    a.clipValueMax,
-  ]),
-  Step: unaryKernel('Step', 'step', (a: { alpha: number }) => [a.alpha]),
-  LeakyRelu: unaryKernel('LeakyRelu', 'leakyRelu', (a: { alpha: number }) => [a.alpha]),
-  Elu: unaryKernel('Elu', 'elu'),
-  Selu: unaryKernel('Selu', 'selu'),
+  ...mapKernels(unaryKernels, unaryKernel),
+  ...mapKernels(binaryKernels, binaryKernel),
   IsNan: constantly(0),
   IsInf: constantly(0),
   IsFinite: constantly(1),
-  Add: binaryKernel('Add', 'add'),
-  Sub: binaryKernel('Sub', 'sub'),
-  Multiply: binaryKernel('Multiply', 'mul'),
-  RealDiv: binaryKernel('RealDiv', 'div'),
-  FloorDiv: binaryKernel('FloorDiv', 'floorDiv'),
-  Mod: binaryKernel('Mod', 'mod'),
-  Pow: binaryKernel('Pow', 'pow'),
-  Maximum: binaryKernel('Maximum', 'maximum'),
-  Minimum: binaryKernel('Minimum', 'minimum'),
-  SquaredDifference: binaryKernel('SquaredDifference', 'squaredDifference'),
-  Prelu: binaryKernel('Prelu', 'prelu', 'x', 'alpha'),
-  EluGrad: binaryKernel('EluGrad', 'eluGradient', 'dy', 'y'),
   AddN: addN,
   FusedBatchNorm: (backend, inputs, attributes) => {
     const { varianceEpsilon } = attributes as { varianceEpsilon: number };

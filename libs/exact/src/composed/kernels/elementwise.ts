@@ -1,8 +1,14 @@
 import { type ExactTensor } from '../../backend/exact-backend.ts';
 import { type Attributes, floats, isFloat, type Inputs, listOf, required } from '../../backend/kernel.ts';
+import {
+  type BinaryKernel,
+  binaryKernels,
+  mapKernels,
+  type UnaryKernel,
+  unaryKernels,
+} from '../../backend/kernels/elementwise-operations.ts';
 import { activations } from '../../backend/kernels/products.ts';
 import { UnsupportedArgumentError } from '../../errors.ts';
-import type { BinaryOperation, UnaryOperation } from '../../kernels.ts';
 import { N } from '../../reference/float.ts';
 import { unary } from '../functions.ts';
 import type { Floats } from '../inner-operations.ts';
@@ -17,7 +23,7 @@ export const onHost =
     host.run(kernel, inputs, attributes)[0] as ExactTensor;
 
 const unaryKernel =
-  (kernel: string, operation: UnaryOperation, parameters: (attributes: never) => number[] = () => []): ComposedKernel =>
+  (kernel: string, { operation, parameters = () => [] }: UnaryKernel): ComposedKernel =>
   (machine, inputs, attributes) => {
     const x = required(inputs, 'x');
     if (!isFloat(x)) return onHost(kernel)(machine, inputs, attributes);
@@ -26,7 +32,7 @@ const unaryKernel =
   };
 
 const binaryKernel =
-  (kernel: string, operation: BinaryOperation, first = 'a', second = 'b'): ComposedKernel =>
+  (kernel: string, { operation, first, second }: BinaryKernel): ComposedKernel =>
   (machine, inputs, attributes) => {
     const a = required(inputs, first);
     const b = required(inputs, second);
@@ -87,49 +93,11 @@ const fusedBatchNorm: ComposedKernel = ({ p }, inputs, attributes) => {
 };
 
 export const elementwiseKernels: ComposedTable = {
-  Abs: unaryKernel('Abs', 'abs'),
-  Neg: unaryKernel('Neg', 'neg'),
-  Sign: unaryKernel('Sign', 'sign'),
-  Floor: unaryKernel('Floor', 'floor'),
-  Ceil: unaryKernel('Ceil', 'ceil'),
-  Round: unaryKernel('Round', 'round'),
-  Square: unaryKernel('Square', 'square'),
-  Sqrt: unaryKernel('Sqrt', 'sqrt'),
-  Rsqrt: unaryKernel('Rsqrt', 'rsqrt'),
-  Reciprocal: unaryKernel('Reciprocal', 'reciprocal'),
-  Exp: unaryKernel('Exp', 'exp'),
-  Expm1: unaryKernel('Expm1', 'expm1'),
-  Log: unaryKernel('Log', 'log'),
-  Log1p: unaryKernel('Log1p', 'log1p'),
-  Sigmoid: unaryKernel('Sigmoid', 'sigmoid'),
-  Tanh: unaryKernel('Tanh', 'tanh'),
-  Erf: unaryKernel('Erf', 'erf'),
-  Softplus: unaryKernel('Softplus', 'softplus'),
-  Relu: unaryKernel('Relu', 'relu'),
-  Relu6: unaryKernel('Relu6', 'clip', () => [0, 6]),
-  ClipByValue: unaryKernel('ClipByValue', 'clip', (a: { clipValueMin: number; clipValueMax: number }) => [
-    a.clipValueMin,
-    a.clipValueMax,
-  ]),
-  Step: unaryKernel('Step', 'step', (a: { alpha: number }) => [a.alpha]),
-  LeakyRelu: unaryKernel('LeakyRelu', 'leakyRelu', (a: { alpha: number }) => [a.alpha]),
-  Elu: unaryKernel('Elu', 'elu'),
-  Selu: unaryKernel('Selu', 'selu'),
+  ...mapKernels(unaryKernels, unaryKernel),
+  ...mapKernels(binaryKernels, binaryKernel),
   IsNan: onHost('IsNan'),
   IsInf: onHost('IsInf'),
   IsFinite: onHost('IsFinite'),
-  Add: binaryKernel('Add', 'add'),
-  Sub: binaryKernel('Sub', 'sub'),
-  Multiply: binaryKernel('Multiply', 'mul'),
-  RealDiv: binaryKernel('RealDiv', 'div'),
-  FloorDiv: binaryKernel('FloorDiv', 'floorDiv'),
-  Mod: binaryKernel('Mod', 'mod'),
-  Pow: binaryKernel('Pow', 'pow'),
-  Maximum: binaryKernel('Maximum', 'maximum'),
-  Minimum: binaryKernel('Minimum', 'minimum'),
-  SquaredDifference: binaryKernel('SquaredDifference', 'squaredDifference'),
-  Prelu: binaryKernel('Prelu', 'prelu', 'x', 'alpha'),
-  EluGrad: binaryKernel('EluGrad', 'eluGradient', 'dy', 'y'),
   AddN: addN,
   FusedBatchNorm: fusedBatchNorm,
   Equal: comparisonKernel('Equal'),
