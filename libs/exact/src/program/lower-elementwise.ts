@@ -1,5 +1,6 @@
 import { binaryOpcodes, comparisonOpcodes, type Opcode, unaryOpcodes } from '@cotrain/protocol';
 import { broadcastShape } from '../backend/broadcast.ts';
+import { binaryKernels, mapKernels, unaryKernels } from '../backend/kernels/elementwise-operations.ts';
 import { adamCoefficients, initialBetaPowers } from '../adam-coefficients.ts';
 import type { ProgramBuilder } from './builder.ts';
 import { bitsAs } from './builder.ts';
@@ -204,51 +205,8 @@ export const adamStep =
   };
 
 export const elementwiseLowerings: Readonly<Record<string, Lowering>> = {
-  ...Object.fromEntries(
-    (
-      [
-        ['Abs', 'abs'],
-        ['Neg', 'neg'],
-        ['Sign', 'sign'],
-        ['Floor', 'floor'],
-        ['Ceil', 'ceil'],
-        ['Round', 'round'],
-        ['Square', 'square'],
-        ['Sqrt', 'sqrt'],
-        ['Rsqrt', 'rsqrt'],
-        ['Reciprocal', 'reciprocal'],
-        ['Exp', 'exp'],
-        ['Expm1', 'expm1'],
-        ['Log', 'log'],
-        ['Log1p', 'log1p'],
-        ['Sigmoid', 'sigmoid'],
-        ['Tanh', 'tanh'],
-        ['Erf', 'erf'],
-        ['Softplus', 'softplus'],
-        ['Relu', 'relu'],
-        ['Elu', 'elu'],
-        ['Selu', 'selu'],
-      ] as const
-    ).map(([kernel, opcode]) => [kernel, unaryLowering(opcode)]),
-  ),
-  ...Object.fromEntries(
-    (
-      [
-        ['Add', 'add'],
-        ['Sub', 'sub'],
-        ['Multiply', 'mul'],
-        ['RealDiv', 'div'],
-        ['FloorDiv', 'floorDiv'],
-        ['Mod', 'mod'],
-        ['Pow', 'pow'],
-        ['Maximum', 'maximum'],
-        ['Minimum', 'minimum'],
-        ['SquaredDifference', 'squaredDifference'],
-        ['Prelu', 'prelu'],
-        ['EluGrad', 'eluGradient'],
-      ] as const
-    ).map(([kernel, opcode]) => [kernel, binaryLowering(opcode)]),
-  ),
+  ...mapKernels(unaryKernels, (_, { operation, parameters }) => unaryLowering(operation, parameters)),
+  ...mapKernels(binaryKernels, (_, { operation }) => binaryLowering(operation)),
   ...Object.fromEntries(
     (
       [
@@ -261,13 +219,6 @@ export const elementwiseLowerings: Readonly<Record<string, Lowering>> = {
       ] as const
     ).map(([kernel, opcode]) => [kernel, comparisonLowering(opcode)]),
   ),
-  Relu6: unaryLowering('clip', () => [0, 6]),
-  ClipByValue: unaryLowering('clip', (a: { clipValueMin: number; clipValueMax: number }) => [
-    a.clipValueMin,
-    a.clipValueMax,
-  ]),
-  Step: unaryLowering('step', (a: { alpha: number }) => [a.alpha]),
-  LeakyRelu: unaryLowering('leakyRelu', (a: { alpha: number }) => [a.alpha]),
   IsNan: constantly(0),
   IsInf: constantly(0),
   IsFinite: constantly(1),
