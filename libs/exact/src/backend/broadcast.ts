@@ -1,6 +1,6 @@
 import { UnsupportedArgumentError } from '../errors.ts';
 import type { BroadcastLayout, Four } from '../kernels.ts';
-import { checkShape } from './exact-backend.ts';
+import { checkShape } from './tensors.ts';
 
 /** Shape of the result of two operands. @throws UnsupportedArgumentError if they do not fit, or have too large a result */
 export function broadcastShape(kernel: string, a: readonly number[], b: readonly number[]): number[] {

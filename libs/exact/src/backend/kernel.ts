@@ -1,5 +1,6 @@
 import { UnsupportedArgumentError } from '../errors.ts';
-import type { ExactBackend, ExactTensor } from './exact-backend.ts';
+import type { ExactBackend } from './exact-backend.ts';
+import type { ExactTensor } from './tensors.ts';
 
 /** Inputs by TensorFlow.js's names. A kernel that takes a list (concat) gets it under its indices. */
 export type Inputs = Readonly<Record<string, ExactTensor | undefined>>;

@@ -2,7 +2,8 @@ import { UnsupportedArgumentError } from '../errors.ts';
 import type { Six } from '../kernels.ts';
 import { walkStrided } from '../reference/strided-copy.ts';
 import { joinAxes } from './broadcast.ts';
-import type { ExactBackend, TensorValues } from './exact-backend.ts';
+import type { ExactBackend } from './exact-backend.ts';
+import type { TensorValues } from './tensors.ts';
 
 /** Which elements go where: one stride per axis on both sides. */
 export interface Movement {

@@ -1,4 +1,4 @@
-import { normaliseTruth, sizeOf } from '../backend/exact-backend.ts';
+import { normaliseTruth, sizeOf } from '../backend/tensors.ts';
 import { contractionBlock } from '../contraction-ranges.ts';
 import type { BroadcastLayout, ExactKernels, Four, VectorLayout } from '../kernels.ts';
 import { bitsOf } from '../reference/float.ts';

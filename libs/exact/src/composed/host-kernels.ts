@@ -1,4 +1,5 @@
-import { ExactBackend, type ExactTensor } from '../backend/exact-backend.ts';
+import { ExactBackend } from '../backend/exact-backend.ts';
+import type { ExactTensor } from '../backend/tensors.ts';
 import type { Attributes, Inputs, KernelTable } from '../backend/kernel.ts';
 import { createReferenceKernels } from '../reference/reference-kernels.ts';
 import type { InnerTensor } from './inner-operations.ts';

@@ -1,5 +1,5 @@
-import type { ExactTensor, TensorType, TensorValues, ValuesOf } from '../backend/exact-backend.ts';
-import { maximumElements, sizeOf } from '../backend/exact-backend.ts';
+import type { ExactTensor, TensorType, TensorValues, ValuesOf } from '../backend/tensors.ts';
+import { maximumElements, sizeOf } from '../backend/tensors.ts';
 import { tf } from '../backend/tf.ts';
 import { ExactMemoryError, UnsupportedKernelError } from '../errors.ts';
 

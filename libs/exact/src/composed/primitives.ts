@@ -1,5 +1,5 @@
 import { broadcastShape, broadcastStrides, joinAxes } from '../backend/broadcast.ts';
-import { sizeOf, type TensorType } from '../backend/exact-backend.ts';
+import { sizeOf, type TensorType } from '../backend/tensors.ts';
 import { largest, smallest } from '../reference/float.ts';
 import { type Floats, InnerOperations, type InnerTensor } from './inner-operations.ts';
 

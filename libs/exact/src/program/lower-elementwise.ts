@@ -1,6 +1,7 @@
 import { binaryOpcodes, comparisonOpcodes, type Opcode, unaryOpcodes } from '@cotrain/protocol';
 import { broadcastShape } from '../backend/broadcast.ts';
 import { binaryKernels, mapKernels, unaryKernels } from '../backend/kernels/elementwise-operations.ts';
+import { activations } from '../backend/kernels/products.ts';
 import { adamCoefficients, initialBetaPowers } from '../adam-coefficients.ts';
 import type { ProgramBuilder } from './builder.ts';
 import { bitsAs } from './builder.ts';
@@ -62,22 +63,12 @@ export function finish(call: Call, product: Source, others: readonly Source[]): 
   };
   const [bias, slopes] = activation === 'prelu' && others.length === 1 ? [undefined, others[0]] : others;
   const result = bias === undefined ? product : binary(builder, 'add', product, bias);
-  switch (activation) {
-    case 'linear':
-      return result;
-    case 'relu6':
-      return unary(builder, 'clip', result, [0, 6]);
-    case 'leakyrelu':
-      return unary(builder, 'leakyRelu', result, [leakyreluAlpha]);
-    case 'prelu':
-      return binary(builder, 'prelu', result, slopes ?? builder.refuse('its slopes are missing'));
-    case 'relu':
-    case 'elu':
-    case 'sigmoid':
-      return unary(builder, activation, result);
-    default:
-      return builder.refuse(`the activation '${activation}' is not defined`);
-  }
+  if (activation === 'leakyrelu') return unary(builder, 'leakyRelu', result, [leakyreluAlpha]);
+  if (activation === 'prelu')
+    return binary(builder, 'prelu', result, slopes ?? builder.refuse('its slopes are missing'));
+  const known = activations[activation];
+  if (known === undefined) return builder.refuse(`the activation '${activation}' is not defined`);
+  return known === null ? result : unary(builder, known.operation, result, known.parameters);
 }
 
 const batchNorm: Lowering = (call) => {

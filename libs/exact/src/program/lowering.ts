@@ -1,5 +1,5 @@
 import type { ProgramType } from '@cotrain/protocol';
-import type { ExactTensor, TensorType } from '../backend/exact-backend.ts';
+import type { ExactTensor, TensorType } from '../backend/tensors.ts';
 import type { Attributes } from '../backend/kernel.ts';
 import type { RecordedOperation, RecordedTensor } from '../backend/recording.ts';
 import type { ProgramBuilder } from './builder.ts';

@@ -1,6 +1,7 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
 import type { ConvolutionGeometry } from '../../kernels.ts';
-import { checkShape, type ExactBackend, type ExactTensor, sizeOf, type Take } from '../exact-backend.ts';
+import type { ExactBackend, Take } from '../exact-backend.ts';
+import { checkShape, type ExactTensor, sizeOf } from '../tensors.ts';
 import { type Attributes, floats, type KernelFunction, type KernelTable } from '../kernel.ts';
 import { moveElements, stridesOf } from '../movement.ts';
 import { tf } from '../tf.ts';

@@ -2,7 +2,8 @@ import { UnsupportedArgumentError } from '../../errors.ts';
 import type { BinaryOperation, UnaryOperation } from '../../kernels.ts';
 import { N } from '../../reference/float.ts';
 import { broadcastLayout, broadcastShape, broadcastStrides } from '../broadcast.ts';
-import { type ExactBackend, type ExactTensor, sizeOf } from '../exact-backend.ts';
+import type { ExactBackend } from '../exact-backend.ts';
+import { type ExactTensor, sizeOf } from '../tensors.ts';
 import { floats, isFloat, type KernelFunction, type KernelTable, listOf, required } from '../kernel.ts';
 import { moveElements, stridesOf } from '../movement.ts';
 import {

@@ -2,7 +2,8 @@ import { UnsupportedArgumentError } from '../../errors.ts';
 import type { Comparison, UnaryOperation } from '../../kernels.ts';
 import { compare, broadcast } from '../../reference/arithmetic.ts';
 import { broadcastLayout, broadcastShape } from '../broadcast.ts';
-import { type ExactBackend, type ExactTensor, sizeOf } from '../exact-backend.ts';
+import type { ExactBackend } from '../exact-backend.ts';
+import { type ExactTensor, sizeOf } from '../tensors.ts';
 import { convert } from './views.ts';
 
 // §2: int32 and bool tensors. They are indices, labels and masks, so that speed does not matter here.

@@ -1,7 +1,7 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
 import type { Comparison } from '../../kernels.ts';
 import { broadcastShape } from '../broadcast.ts';
-import { type ExactTensor, sizeOf } from '../exact-backend.ts';
+import { type ExactTensor, sizeOf } from '../tensors.ts';
 import { isFloat, type KernelFunction, type KernelTable, required } from '../kernel.ts';
 import { withOperands } from './elementwise.ts';
 import { combineIntegers, compareIntegers } from './integers.ts';

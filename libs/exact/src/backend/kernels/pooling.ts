@@ -1,5 +1,5 @@
 import type { PoolGeometry } from '../../kernels.ts';
-import { checkShape } from '../exact-backend.ts';
+import { checkShape } from '../tensors.ts';
 import { floats, type KernelFunction, type KernelTable } from '../kernel.ts';
 import { tf } from '../tf.ts';
 import { checkGradientShape, checkPoolPositions, checkWindows } from './window-limits.ts';

@@ -1,6 +1,7 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
 import type { MatMulShape, UnaryOperation } from '../../kernels.ts';
-import { checkShape, type ExactBackend, type ExactTensor, sizeOf } from '../exact-backend.ts';
+import type { ExactBackend } from '../exact-backend.ts';
+import { checkShape, type ExactTensor, sizeOf } from '../tensors.ts';
 import { floats, type Inputs, type KernelFunction, type KernelTable } from '../kernel.ts';
 import { applyBinary, applyUnary } from './elementwise.ts';
 

@@ -1,6 +1,7 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
 import type { Reduction, ReductionExtent } from '../../kernels.ts';
-import { type ExactBackend, type ExactTensor, sizeOf, type TensorValues } from '../exact-backend.ts';
+import type { ExactBackend } from '../exact-backend.ts';
+import { type ExactTensor, sizeOf, type TensorValues } from '../tensors.ts';
 import { type Attributes, floats, isFloat, type KernelFunction, type KernelTable, required } from '../kernel.ts';
 import { moveElements, stridesOf } from '../movement.ts';
 

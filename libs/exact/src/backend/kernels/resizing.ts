@@ -1,5 +1,5 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
-import { sizeOf } from '../exact-backend.ts';
+import { sizeOf } from '../tensors.ts';
 import { type Attributes, floats, type KernelTable } from '../kernel.ts';
 
 /** For every pixel of an enlarged image the pixel that it shows: floor(y * inHeight / outHeight), in whole numbers. */

@@ -1,5 +1,5 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
-import { checkShape, type ExactTensor, sizeOf } from '../exact-backend.ts';
+import { checkShape, type ExactTensor, sizeOf } from '../tensors.ts';
 import { type Attributes, floats, isFloat, type KernelFunction, type KernelTable, required } from '../kernel.ts';
 import { tf } from '../tf.ts';
 

@@ -1,6 +1,7 @@
 import type { AdamCoefficients, DropoutMask } from '../../kernels.ts';
 import { N } from '../../reference/float.ts';
-import { type ExactBackend, type ExactTensor, sizeOf } from '../exact-backend.ts';
+import type { ExactBackend } from '../exact-backend.ts';
+import { type ExactTensor, sizeOf } from '../tensors.ts';
 import { floats, type Inputs, type KernelTable } from '../kernel.ts';
 
 /** A copy that an optimizer's step may change in place. */

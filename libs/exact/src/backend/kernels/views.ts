@@ -1,13 +1,7 @@
 import { UnsupportedArgumentError } from '../../errors.ts';
 import { N } from '../../reference/float.ts';
-import {
-  checkShape,
-  type ExactBackend,
-  type ExactTensor,
-  sizeOf,
-  tensorType,
-  type TensorType,
-} from '../exact-backend.ts';
+import type { ExactBackend } from '../exact-backend.ts';
+import { checkShape, type ExactTensor, sizeOf, tensorType, type TensorType } from '../tensors.ts';
 import { type Attributes, type KernelFunction, type KernelTable, listOf, required } from '../kernel.ts';
 import { moveElements, stridesOf } from '../movement.ts';
 import { tf } from '../tf.ts';

@@ -1,4 +1,4 @@
-import { type ExactTensor } from '../../backend/exact-backend.ts';
+import type { ExactTensor } from '../../backend/tensors.ts';
 import { type Attributes, floats, isFloat, type Inputs, listOf, required } from '../../backend/kernel.ts';
 import {
   type BinaryKernel,

@@ -1,4 +1,4 @@
-import { type ExactTensor, sizeOf } from '../../backend/exact-backend.ts';
+import { type ExactTensor, sizeOf } from '../../backend/tensors.ts';
 import { type Attributes, floats, type Inputs } from '../../backend/kernel.ts';
 import {
   type ConvolutionAttributes,

@@ -1,6 +1,6 @@
 import { floats, isFloat, required } from '../../backend/kernel.ts';
 import { lastAxis, type ReductionAttributes, reductionLayout } from '../../backend/kernels/reductions.ts';
-import { sizeOf } from '../../backend/exact-backend.ts';
+import { sizeOf } from '../../backend/tensors.ts';
 import type { Reduction, ReductionExtent } from '../../kernels.ts';
 import type { Floats, InnerTensor } from '../inner-operations.ts';
 import type { ComposedKernel, ComposedTable } from '../kernel.ts';

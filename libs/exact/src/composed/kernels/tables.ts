@@ -1,4 +1,4 @@
-import { checkShape, sizeOf } from '../../backend/exact-backend.ts';
+import { checkShape, sizeOf } from '../../backend/tensors.ts';
 import { floats, isFloat, required } from '../../backend/kernel.ts';
 import { poolGeometryOf } from '../../backend/kernels/pooling.ts';
 import { refuseCentres, sourcePixels } from '../../backend/kernels/resizing.ts';

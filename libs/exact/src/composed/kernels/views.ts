@@ -1,4 +1,4 @@
-import { checkShape, type ExactTensor, sizeOf, tensorType } from '../../backend/exact-backend.ts';
+import { checkShape, type ExactTensor, sizeOf, tensorType } from '../../backend/tensors.ts';
 import { isFloat, type KernelFunction, listOf, required } from '../../backend/kernel.ts';
 import {
   expanded,
